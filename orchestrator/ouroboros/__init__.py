@@ -1,0 +1,40 @@
+"""The Cardano node-to-node protocol: codecs without I/O, and small asyncio ends for both sides.
+
+This folder imports nothing else of the orchestrator and uses relative imports only, so it also runs as a
+copied folder on a machine that has nothing but Python 3.11 and cbor2 (5.4.6 or newer).
+
+Values and codecs, no I/O:
+    errors      WireError: ProtocolError, ConnectionClosed, PeerTimeout, NoIntersection
+    cbor        finding where a message ends, and reading one strictly
+    mux         8-byte headers, Demultiplexer
+    handshake   ProposeVersions, AcceptVersion, Refuse, QueryReply, VersionData, negotiate()
+    keepalive   KeepAlive, KeepAliveResponse, KeepAliveDone
+    chainsync   Origin, BlockPoint (Point), Tip, EraHeader, ByronHeader (Header), the eight messages
+    targets     Target, parse_target("host:port" | "1.2.3.4:port" | "[v6]:port")
+    verdicts    Verdict, ProbeResult, SlotClock
+
+Asking a relay (client):
+    await probe(target, network_magic, timeouts=ProbeTimeouts(), slot_clock=None, max_tip_age=None,
+                pings=1, points=()) -> ProbeResult                       never raises for what a peer does
+    await probe_all(targets, network_magic, concurrency=200, ...) -> tuple[ProbeResult, ...]   same order
+    run_probes(targets, network_magic, ...) -> tuple[ProbeResult, ...]   the same from ordinary code
+
+Following a chain (follower):
+    async with follow_chain(target, network_magic, points, settings=FollowerSettings()) as following:
+        following.intersection, following.tip, following.accepted.version
+        async for event in following.events():        # RollForward(header, tip) | RollBackward(point, tip)
+            ...
+    The first event after an intersection is RollBackward to it, as the node does. What goes wrong is a
+    WireError (or OSError while connecting); leaving the block closes the connection.
+
+Being a relay (server):
+    class ChainView(Protocol):                        # what the server asks its owner
+        def tip(self) -> Tip
+        def find_intersect(self, points: tuple[Point, ...]) -> Point | None
+        def next_after(self, read_pointer: Point) -> Forward | Backward | None   # None: at the tip
+        async def wait_for_change(self, seen: Tip) -> None     # returns once tip() != seen
+    Forward(point, header) and Backward(point): the server moves its read pointer to that point.
+    await serve_session(reader, writer, chain, ServerSettings(network_magic=…, versions=(14, 15))) -> SessionEnd
+    It handshakes, answers keep-alive and chain-sync until either side ends, always closes the writer, and
+    is what a callback of asyncio.start_server needs to call.
+"""
