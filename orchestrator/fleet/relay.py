@@ -1,0 +1,31 @@
+"""A relay as a slot with a name kept for life, and what names are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.spec.model import FleetSpec
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Relay:
+    """A slot of the fleet; its generations are the instances that fill it one after another."""
+
+    name: str
+    region: str
+    index: int
+    """1-based position within its region."""
+
+
+def relay_name(fleet: str, region: str, index: int) -> str:
+    """Return `<fleet>-<region>-<nn>`."""
+    return f"{fleet}-{region}-{index:02d}"
+
+
+def wanted_relays(spec: FleetSpec) -> tuple[Relay, ...]:
+    """List the slots that the fleet file asks for, by region and index."""
+    return tuple(
+        Relay(relay_name(spec.fleet, region, index), region, index)
+        for region in sorted(spec.regions)
+        for index in range(1, spec.relay_count(region) + 1)
+    )

@@ -1,0 +1,166 @@
+"""A plan as data: actions and holds, each with its reason, and a view of every relay. Decides nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from types import MappingProxyType
+
+from orchestrator.fleet.observation import Instance
+from orchestrator.rendering.values import ChangeClass, RenderedRelay
+
+
+class Phase(StrEnum):
+    """Where a relay is in its life; derived in every look, never stored."""
+
+    ABSENT = "absent"
+    LAUNCHING = "launching"
+    PREPARING = "preparing"
+    STAGING = "staging"
+    DEPLOYING = "deploying"
+    SYNCING = "syncing"
+    SERVING = "serving"
+    RETIRING = "retiring"
+    QUARANTINED = "quarantined"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+class Health(StrEnum):
+    """Unknown is a third value: never healthy, never a reason to destroy."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayView:
+    """One relay as this look understood it."""
+
+    name: str
+    region: str
+    phase: Phase
+    health: Health
+    reason: str
+    instance: Instance | None = None
+    address: str | None = None
+    release: str | None = None
+    """Version that runs, if it is one of the fleet file's."""
+    digest: str | None = None
+    """Wanted digest if the host has it, else None."""
+    drift: tuple[str, ...] = ()
+    """Paths that differ from what was rendered."""
+    tip_slot: int | None = None
+    tip_age_seconds: float | None = None
+    retiring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Make an instance for a relay."""
+
+    relay: str
+    region: str
+    subnet: str
+    zone: str
+    generation: int
+    attempt: int
+    reason: str
+    repeat_token: str | None = None
+    """Token of a recorded intent whose outcome is not known: the same call again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Furnish:
+    """Give a running instance its address and its chain disk."""
+
+    relay: str
+    instance: Instance
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Baseline, key exchange, disk. `step` is `identify` (read the new key) or `settle` (switch to it)."""
+
+    relay: str
+    instance: Instance
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Download, verify and unpack the release beside older ones."""
+
+    relay: str
+    instance: Instance
+    rendered: RenderedRelay
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Make files, release link and unit as rendered."""
+
+    relay: str
+    instance: Instance
+    rendered: RenderedRelay
+    change: ChangeClass
+    disturbs: bool
+    """True if a serving relay goes out for it and the budget was charged."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the node cleanly before its instance goes."""
+
+    relay: str
+    instance: Instance
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Terminate an instance (aws), or disable and release a host (static)."""
+
+    relay: str
+    instance: Instance
+    reason: str
+
+
+Action = Launch | Furnish | Prepare | Stage | Deploy | Stop | Retire
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something wanted that is not done now, and why, with numbers."""
+
+    relay: str
+    wanted: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One look's decision."""
+
+    relays: tuple[RelayView, ...]
+    actions: tuple[Action, ...]
+    holds: tuple[Hold, ...]
+    warnings: tuple[str, ...] = ()
+    out_at_most: int = 0
+    """Relays out at the same time, at most, while this plan runs: those out already plus those it disturbs."""
+    estimate: timedelta = timedelta()
+    """Rough time until all that is planned and held has been done."""
+    partners: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Partner → verdict in words."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether this plan starts nothing."""
+        return not self.actions

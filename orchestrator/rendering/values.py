@@ -1,0 +1,101 @@
+"""Values of rendering: the files of one relay, what a change of each asks for, and the digest of them all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ChangeClass(IntEnum):
+    """What a change asks for, from the least to the most disturbing; comparable."""
+
+    NONE = 0
+    RELOAD = 1
+    RESTART = 2
+    REPLACE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """One file as it must lie on a relay."""
+
+    path: str
+    """Absolute path on the host."""
+    content: str
+    owner: str
+    group: str
+    mode: str
+    """Four octal digits."""
+    change: ChangeClass
+    validate: str = ""
+    """Name of the check the host applies before the file takes effect: `nft`, `sshd`, `json`, `systemd`, or empty."""
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the content, as the host computes it."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRelease:
+    """The release a relay must run."""
+
+    version: str
+    architecture: str
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedRelay:
+    """All that one relay must be: files, release, digests."""
+
+    relay: str
+    files: tuple[RenderedFile, ...]
+    release: WantedRelease
+    restart_digest: str
+    """Over every restart-class file and the release."""
+    reload_digest: str
+    """Over every reload-class file."""
+    digest: str
+    """Over everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFiles:
+    """The network folder, read once: config.json as text, the genesis files it names, and a digest over all."""
+
+    config_json: str
+    genesis: Mapping[str, str]
+    """File name → text."""
+    peer_snapshot: str | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Template texts by name, e.g. `cardano-node.service.j2`."""
+
+    texts: tuple[tuple[str, str], ...]
+
+    def text(self, name: str) -> str:
+        """Return the template of that name. Raises KeyError if it does not exist."""
+        return dict(self.texts)[name]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPoint:
+    """Address and port in a topology."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelayNeighbours:
+    """Whom one relay names: others of its fleet, and partners."""
+
+    own: tuple[AccessPoint, ...]
+    partners: tuple[AccessPoint, ...]

@@ -1,0 +1,320 @@
+"""What an operator wants: the fleet file as frozen models.
+
+Shapes and single-field rules live here, and the JSON schema comes from here. Rules that need several fields, other
+files or the place of an error in the text are in `parse.py` and `network.py`.
+Durations are written as `90s`, `15m`, `2h`, `3d` in the file and are `timedelta` here. Sizes carry their unit in the name.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+_DURATION_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read `90s`, `15m`, `2h` or `3d`. Raises ValueError for anything else, bare numbers included."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a duration such as 90s, 15m, 2h or 3d")
+    return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
+
+
+def render_duration(value: timedelta) -> str:
+    """Write a duration in the largest unit that keeps it whole."""
+    seconds = int(value.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _parse_cidr(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a network such as 203.0.113.0/24")  # noqa: TRY004 - pydantic reports ValueError only
+    ip_network(value)
+    return value
+
+
+def _parse_host(value: object) -> str:
+    """An address or a DNS name, never a URL, never `host:port`."""
+    if not isinstance(value, str):
+        raise ValueError("expected an IP address or a DNS name")  # noqa: TRY004 - pydantic reports ValueError only
+    try:
+        address = ip_address(value)
+    except ValueError:
+        if re.fullmatch(
+            r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value
+        ):
+            return value
+        raise ValueError("expected an IP address or a DNS name in lower case") from None
+    if address.is_unspecified:
+        raise ValueError("0.0.0.0 and :: are no addresses to connect to")
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(render_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["90s", "15m"]}),
+]
+Cidr = Annotated[str, BeforeValidator(_parse_cidr)]
+Host = Annotated[str, BeforeValidator(_parse_host)]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Count = Annotated[int, Field(ge=0, le=1000, strict=True)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$")]
+Architecture = Literal["x86_64", "aarch64"]
+SshPublicKey = Annotated[str, StringConstraints(pattern=r"^ssh-ed25519 [A-Za-z0-9+/=]{68}( .*)?$")]
+
+
+class Model(BaseModel):
+    """Strict and frozen: an unknown key is an error, and nothing changes after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class NetworkSpec(Model):
+    """Which Cardano network the relays serve."""
+
+    name: Name
+    """mainnet, preprod, preview, or a name of your own."""
+    magic: Annotated[int, Field(ge=0, le=4294967295)]
+    """The network magic; for a known network's name it must be that network's."""
+    folder: str
+    """Folder with config.json and the genesis files it names, relative to this file."""
+    slot_zero: int | None = None
+    """Unix time of slot 0 counted in Shelley slots; needed only for a network with a Byron era that is not well known."""
+
+
+class ArtifactSpec(Model):
+    """One downloadable archive, pinned by its checksum."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+    """Where relays download it from; https, except in the lab."""
+    sha256: Sha256
+    """Checksum of the archive, 64 hexadecimal digits."""
+
+
+class PortsSpec(Model):
+    """Ports a relay listens on."""
+
+    relay: Port = 3001
+    """Node-to-node protocol, open to the world."""
+    metrics: Port = 12798
+    """Prometheus text, on the host's loopback only."""
+
+
+class ConnectionsSpec(Model):
+    """How many inbound connections a relay accepts (AcceptedConnectionsLimit)."""
+
+    hard_limit: Annotated[int, Field(ge=1, le=60000)] = 1024
+    """From here on the node stops accepting."""
+    soft_limit: Annotated[int, Field(ge=1, le=60000)] = 768
+    """From here on the node delays accepting; at most the hard limit."""
+    delay_seconds: Annotated[int, Field(ge=0, le=600)] = 5
+    """Longest delay between the two limits."""
+
+
+class StaticHostSpec(Model):
+    """A host that exists already; its key is pinned here, so the first contact is checked."""
+
+    address: Host
+    """Where SSH and the relay port are reached."""
+    host_key: SshPublicKey
+    """The host's public SSH key (the line in its /etc/ssh/ssh_host_ed25519_key.pub)."""
+
+
+class RegionSpec(Model):
+    """One region of the fleet: how many relays, on what. A static region lists `hosts` instead of the cloud's fields."""
+
+    count: Count | None = None
+    """Wanted number of relays (aws); a static region has as many as it lists hosts."""
+    image: Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")] | None = None
+    """Debian 12 image to launch (aws)."""
+    instance_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] | None = None
+    """Instance type (aws), e.g. r6a.large."""
+    subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = ()
+    """Subnets in different zones to spread the relays over (aws); they exist already."""
+    disk_gib: Annotated[int, Field(ge=1, le=16384)] = 100
+    """Size of the chain disk in GiB."""
+    addresses: Literal["elastic", "ephemeral"] = "elastic"
+    """Elastic addresses survive a relay's replacement; partners and consumers list them."""
+    memory_gib: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Memory of one host in GiB; sizes the node's heap and MemoryMax."""
+    cores: Annotated[int, Field(ge=1, le=256)] = 2
+    """Cores of one host; sizes the node's capabilities (-N)."""
+    architecture: Architecture = "x86_64"
+    """Architecture of image and release."""
+    hosts: tuple[StaticHostSpec, ...] = ()
+    """Hosts that exist already (static)."""
+
+
+class CloudSpec(Model):
+    """Where hosts come from."""
+
+    kind: Literal["aws", "static"]
+    """aws launches instances; static uses the hosts that the regions list."""
+    profile: str | None = None
+    """Named profile of the AWS configuration; absent: the default credential chain."""
+
+
+class PartnerSpec(Model):
+    """A relay of another organisation: peered with, probed, listed for consumers, not managed."""
+
+    name: Name
+    """Short name, shown in status."""
+    address: Host
+    """Its public address or DNS name."""
+    port: Port = 3001
+    """Its node-to-node port."""
+
+
+class AccessPointSpec(Model):
+    """An address and port of the node-to-node protocol."""
+
+    address: Host
+    """Address or DNS name."""
+    port: Port = 3001
+    """Port."""
+
+
+class TopologySpec(Model):
+    """How relays know each other and the outside."""
+
+    neighbours: Annotated[int, Field(ge=1, le=20)] = 4
+    """How many other relays of this fleet each relay names (fewer if the fleet is smaller)."""
+    partners_per_relay: Annotated[int, Field(ge=1, le=20)] = 3
+    """How many partners each relay names."""
+    public_roots: tuple[AccessPointSpec, ...] = ()
+    """Further sources of blocks, dialled while ledger peers are not in use."""
+    use_ledger_after_slot: Annotated[int, Field(ge=-1)] = -1
+    """-1: never use ledger peers; 0: always; above: from that slot on."""
+    peer_snapshot: str | None = None
+    """File in the network folder with big ledger peers, written beside the topology."""
+
+
+class RolloutSpec(Model):
+    """How much may be out at once, for whatever reason."""
+
+    max_unavailable: Annotated[int, Field(ge=1, le=100)] = 1
+    """Relays that may be out at the same time in the whole fleet."""
+    max_unavailable_per_region: Annotated[int, Field(ge=1, le=100)] = 1
+    """The same within one region; the last serving relay of a region is never taken."""
+    replace_after: Duration = timedelta(minutes=30)
+    """A relay unreachable for longer than this, while others answer, counts as dead."""
+    retry_after: Duration = timedelta(minutes=1)
+    """Pause after the first failed attempt at something; doubles with each further one, up to 16 times."""
+    boot_deadline: Duration = timedelta(minutes=10)
+    """An instance that never answered within this time after its launch counts as dead."""
+
+
+class HealthSpec(Model):
+    """When a relay counts as serving."""
+
+    max_tip_age: Duration = timedelta(minutes=5)
+    """A tip older than this is stale; with 20 s between blocks, five minutes without one is 3 in 10 million."""
+    probe_timeout: Duration = timedelta(seconds=10)
+    """How long one step of a probe may take; the node's own limit in the handshake is 10 s."""
+
+
+class SshSpec(Model):
+    """How the controller reaches the hosts."""
+
+    user: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = "admin"
+    """Login with passwordless sudo; `admin` on Debian's cloud images."""
+    private_key: str = "~/.ssh/id_ed25519"
+    """The controller's key, relative to this file or absolute; its public half lies beside it with `.pub`."""
+    port: Port = 22
+    """SSH port of the hosts."""
+    allowed_from: tuple[Cidr, ...] = ()
+    """Networks from which SSH is allowed; required for aws, and never the whole world."""
+
+
+class ControllerSpec(Model):
+    """Pace and memory of the controller."""
+
+    store: str | None = None
+    """SQLAlchemy URL; absent: SQLite in `state/store.db` beside this file."""
+    lease: Duration = timedelta(seconds=60)
+    """How long the lease lasts without renewal; another controller waits as long after a crash."""
+    look_every: Duration = timedelta(seconds=5)
+    """Pause between two looks while something is under way."""
+    forks: Annotated[int, Field(ge=1, le=200)] = 25
+    """Hosts that Ansible works on side by side."""
+
+
+class HardeningSpec(Model):
+    """Settings of the unit that are not the same everywhere."""
+
+    memory_deny_write_execute: bool = False
+    """Untested with the Haskell runtime, hence off unless asked for."""
+
+
+class FleetSpec(Model):
+    """One fleet of one organisation."""
+
+    fleet: Name
+    """Name of the fleet; part of every relay's name and of every cloud tag."""
+    lab: Name | None = None
+    """Set only for a fleet that lives in a lab on this machine: the name of that lab."""
+    network: NetworkSpec
+    """The Cardano network."""
+    releases: dict[Version, dict[Architecture, ArtifactSpec]]
+    """Known node releases: version → architecture → archive."""
+    release: Version
+    """The wanted release; one of the above."""
+    cloud: CloudSpec
+    """Where hosts come from."""
+    regions: dict[
+        Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24)], RegionSpec
+    ]
+    """The regions, by name; on aws these are AWS region names."""
+    ports: PortsSpec = PortsSpec()
+    """Ports of a relay."""
+    connections: ConnectionsSpec = ConnectionsSpec()
+    """Connection limits of a relay."""
+    chain_source: Literal["genesis", "snapshot", "mithril"] = "genesis"
+    """Where a new relay's chain comes from."""
+    partners: tuple[PartnerSpec, ...] = ()
+    """Relays of other organisations."""
+    topology: TopologySpec = TopologySpec()
+    """How relays know each other."""
+    rollout: RolloutSpec = RolloutSpec()
+    """The disruption budget."""
+    health: HealthSpec = HealthSpec()
+    """When a relay serves."""
+    ssh: SshSpec = SshSpec()
+    """Access to the hosts."""
+    hardening: HardeningSpec = HardeningSpec()
+    """Unit settings."""
+    controller: ControllerSpec = ControllerSpec()
+    """The controller itself."""
+
+    def relay_count(self, region: str) -> int:
+        """Return how many relays a region wants: its count, or as many as it lists hosts."""
+        wanted = self.regions[region]
+        return len(wanted.hosts) if self.cloud.kind == "static" else (wanted.count or 0)
+
+
+def allowed_networks(spec: FleetSpec) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks that may reach SSH, parsed."""
+    return tuple(ip_network(cidr) for cidr in spec.ssh.allowed_from)
