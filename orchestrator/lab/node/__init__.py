@@ -1,0 +1,33 @@
+"""The lab node: what `cardano-node` is in the lab. The same command line, files, signals, exit codes, metrics and wire
+protocol as the real one; a synthetic chain instead of a ledger.
+
+It follows headers from the peers its topology names, keeps the longest chain, keeps it on disk, and serves it on. Without
+peers there is no tip. It runs from a copied folder on Debian 12's own Python with cbor2 and nothing else, which is how a
+lab release carries it (`orchestrator.lab.releases`); it therefore imports nothing of ours but `orchestrator.ouroboros` and
+`orchestrator.spec.genesis`.
+
+Pure parts:
+    version    which release it pretends to be, and what that release knows
+    cli        arguments → RunOptions, or usage
+    config     config.json and the genesis files it names → NodeConfig
+    topology   topology.json → Topology, with the node's own refusals and silent clamps
+    header     one block's header, and the hash that names it
+    chain      the chain: extend, roll back, intersect, and which of two chains is better
+    lottery    which slots an issuer leads
+    metrics    figures → Prometheus text, in the dialect of the release
+
+Parts that touch the world:
+    database   the database folder: lock, markers, headers on disk
+    settings   what the lab asks of this node beyond the real command line: GENESIS_LAB_* and files in the database
+    log        lines on stdout as the node's tracing prints them
+    prometheus the strict little metrics server
+    reception  the listening sockets and the limit on accepted connections
+    peers      the connections out, as the topology says
+    node       all of it put together; `python -m orchestrator.lab.node` starts it
+
+What the lab may ask (environment of the process):
+    GENESIS_LAB_REPLAY_SECONDS           start-up over an existing database, before the port opens (default 0)
+    GENESIS_LAB_REPLAY_UNCLEAN_SECONDS   the same when the `clean` marker is missing (default: 5 times as long)
+    GENESIS_LAB_STOP_SECONDS             how long a clean stop takes (default 0); `<db>/lab-stop-seconds` overrides it
+    GENESIS_LAB_FORGE=ISSUER:ISSUERS     make blocks: ISSUER is a number from 0, ISSUERS how many share the slots
+"""

@@ -1,0 +1,62 @@
+"""One block's header: the bytes that travel, and the hash of them that names the block.
+
+The shape leans on the real one, `[[number, slot, previous, issuer, draw, …], signature]`, wrapped for the wire as the
+Conway era's header by `orchestrator.ouroboros`. There is no body and no key behind it: what makes chains comparable is the
+hash of the previous header in each, and `draw`, the lottery number that decides between two blocks of one slot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import cbor2
+
+HASH_BYTES = 32
+
+# The index of the Conway era in a node-to-node header: Byron is 0, and each era since one more.
+CONWAY = 6
+
+
+class InvalidHeader(Exception):
+    """Bytes that are no header of the lab's chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header as it was read or made; `previous` is None for the first block after the genesis."""
+
+    number: int
+    slot: int
+    previous: bytes | None
+    issuer: int
+    draw: int
+    hash: bytes
+    encoded: bytes
+
+
+def make_header(number: int, slot: int, previous: bytes | None, issuer: int, draw: int) -> Header:
+    """Make the header of a new block."""
+    encoded = cbor2.dumps([[number, slot, previous, issuer, draw], b""])
+    return Header(number, slot, previous, issuer, draw, hash_header(encoded), encoded)
+
+
+def parse_header(encoded: bytes) -> Header:
+    """Read a header; raise InvalidHeader with the reason for anything that make_header would not have made."""
+    try:
+        outer = cbor2.loads(encoded)
+    except Exception as error:  # cbor2 raises many kinds, and all of them mean the same here
+        raise InvalidHeader(f"not CBOR: {error}") from error
+    match outer:
+        case [[int(number), int(slot), (bytes() | None) as previous, int(issuer), int(draw)], bytes()]:
+            pass
+        case _:
+            raise InvalidHeader("not of the shape [[number, slot, previous, issuer, draw], signature]")
+    if min(number, slot, issuer, draw) < 0 or (previous is not None and len(previous) != HASH_BYTES):
+        raise InvalidHeader("a negative number, or a hash that has not 32 bytes")
+    return Header(number, slot, previous, issuer, draw, hash_header(encoded), encoded)
+
+
+def hash_header(encoded: bytes) -> bytes:
+    """Return the hash that names the block with this header."""
+    return hashlib.blake2b(encoded, digest_size=HASH_BYTES).digest()
