@@ -51,8 +51,10 @@ class RelayView:
     """Version that runs, if it is one of the fleet file's."""
     digest: str | None = None
     """Wanted digest if the host has it, else None."""
+    pending: ChangeClass | None = None
+    """What making the host as rendered would ask for; None if it is so already, or if that is not known."""
     drift: tuple[str, ...] = ()
-    """Paths that differ from what was rendered."""
+    """What differs from what was rendered: paths, `release`, `unit`."""
     tip_slot: int | None = None
     tip_age_seconds: float | None = None
     retiring: bool = False
@@ -143,6 +145,8 @@ class Hold:
     relay: str
     wanted: str
     because: str
+    passes: bool = False
+    """True if time alone may end it (booting, replaying, a retry due); False if somebody must act."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,200 @@
+"""Derives where each relay is in its life from one observation. Pure; plans nothing.
+
+Order matters and reads from the outside in: is there an instance, does the cloud say it lives, does the host answer,
+is it prepared, staged, deployed, does the node run, does the wire say that it serves. The first thing that is missing
+names the phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestrator.fleet.observation import (
+    HostFacts,
+    Instance,
+    InstanceState,
+    InstanceStatus,
+    Observation,
+    Sighting,
+    UnitState,
+    Unreachable,
+    Verdict,
+    WrongHostKey,
+)
+from orchestrator.fleet.record import FleetRecord
+from orchestrator.fleet.relay import Relay
+from orchestrator.planning.plan import Health, Phase, RelayView
+from orchestrator.spec.model import FleetSpec
+
+_View = Callable[[Phase, Health, str], RelayView]
+
+GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+
+MOSTLY_UNKNOWN_SHARE = 3
+"""When more than one in this many known relays is UNKNOWN, it is the controller that is cut off, not they."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A relay with the instances that carry its name, newest generation first."""
+
+    relay: Relay
+    instances: tuple[Instance, ...]
+
+    @property
+    def current(self) -> Instance | None:
+        """The newest generation's instance."""
+        return self.instances[0] if self.instances else None
+
+
+def list_slots(relays: Sequence[Relay], observation: Observation, record: FleetRecord) -> tuple[Slot, ...]:
+    """Match instances to relays. Among equals of one generation the one that the record knows comes first."""
+    known = {intent.instance_id for intent in record.intents}
+    return tuple(
+        Slot(
+            relay,
+            tuple(
+                sorted(
+                    (i for i in observation.cloud.instances if i.relay == relay.name and i.state not in GONE),
+                    key=lambda i: (-i.generation, i.instance_id not in known, i.launched_at, i.instance_id),
+                )
+            ),
+        )
+        for relay in relays
+    )
+
+
+def assess_relay(
+    slot: Slot, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
+) -> RelayView:
+    """Return this relay's view, without what depends on rendered files (see `reconcile`)."""
+    relay, instance = slot.relay, slot.current
+
+    def view(phase: Phase, health: Health, reason: str) -> RelayView:
+        address = instance.address if instance else None
+        return RelayView(relay.name, relay.region, phase, health, reason, instance, address)
+
+    if (silent := observation.cloud.silent_regions.get(relay.region)) is not None:
+        return view(Phase.UNKNOWN, Health.UNKNOWN, f"the cloud does not answer for {relay.region}: {silent}")
+    if instance is None:
+        return view(Phase.ABSENT, Health.UNHEALTHY, "has no instance")
+    if (death := why_dead(instance, spec, observation, record, now)) is not None:
+        return view(Phase.DEAD, Health.UNHEALTHY, death)
+    if instance.state is InstanceState.PENDING:
+        return view(Phase.LAUNCHING, Health.UNHEALTHY, "the cloud is starting the instance")
+    if instance.address is None:
+        return view(Phase.LAUNCHING, Health.UNHEALTHY, "the instance has no public address yet")
+    if (work := observation.in_flight.get(relay.name)) is not None and work.intent in ("prepare", "stage"):
+        phase = Phase.PREPARING if work.intent == "prepare" else Phase.STAGING
+        return view(phase, Health.UNHEALTHY, work.progress or f"{work.intent} is under way")
+    match observation.hosts.get(instance.instance_id):
+        case Unreachable(reason):
+            return _unreachable(view, reason, instance, record)
+        case WrongHostKey(reason):
+            return view(Phase.UNKNOWN, Health.UNKNOWN, f"refused to talk to {instance.address}: {reason}")
+        case HostFacts() as facts:
+            return _from_node(view, facts, observation.sightings.get(relay.name))
+        case None:
+            sighting = observation.sightings.get(relay.name)
+            if sighting is not None and sighting.verdict is Verdict.OK:
+                return view(Phase.SERVING, Health.HEALTHY, "serves")
+            return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
+
+
+def why_dead(
+    instance: Instance, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
+) -> str | None:
+    """Return the evidence that an instance is dead, or None. Being unreachable is none, unless it lasts while others answer."""
+    match instance.state:
+        case InstanceState.STOPPED | InstanceState.STOPPING:
+            return f"the cloud says {instance.instance_id} is {instance.state.value}"
+        case InstanceState.SHUTTING_DOWN | InstanceState.TERMINATED:
+            return f"the cloud says {instance.instance_id} is {instance.state.value}"
+        case InstanceState.PENDING | InstanceState.RUNNING:
+            pass
+    if not isinstance(observation.hosts.get(instance.instance_id), Unreachable):
+        return None
+    if instance.status is InstanceStatus.IMPAIRED:
+        return f"the cloud says {instance.instance_id} is impaired, and it does not answer"
+    if not _others_answer(instance, observation):
+        return None
+    sighting = observation.sightings.get(instance.relay)
+    if sighting is not None and sighting.verdict in (Verdict.OK, Verdict.STALE_TIP):
+        return None
+    if instance.instance_id not in record.identities and now - instance.launched_at > spec.rollout.boot_deadline:
+        minutes = (now - instance.launched_at).total_seconds() / 60
+        return f"{instance.instance_id} never answered in the {minutes:.0f} minutes since its launch"
+    since = record.missed_since.get(instance.instance_id)
+    if since is not None and now - since > spec.rollout.replace_after:
+        minutes = (now - since).total_seconds() / 60
+        return f"{instance.instance_id} has not answered for {minutes:.0f} minutes while others do"
+    return None
+
+
+def is_mostly_unknown(views: Sequence[RelayView]) -> bool:
+    """Whether so many relays are UNKNOWN that it is the controller that must be cut off."""
+    known = [view for view in views if view.instance is not None or view.phase is Phase.UNKNOWN]
+    unknown = sum(1 for view in known if view.phase is Phase.UNKNOWN)
+    return unknown * MOSTLY_UNKNOWN_SHARE > len(known)
+
+
+def _others_answer(instance: Instance, observation: Observation) -> bool:
+    """Whether most other hosts of the region (of the fleet, where it is alone in its region) answer."""
+    others = [i for i in observation.cloud.instances if i.instance_id != instance.instance_id and i.state not in GONE]
+    peers = [i for i in others if i.region == instance.region] or others
+    asked = [observation.hosts[i.instance_id] for i in peers if i.instance_id in observation.hosts]
+    answering = sum(1 for host in asked if isinstance(host, HostFacts))
+    return bool(asked) and answering * 2 > len(asked)
+
+
+def _unreachable(view: _View, reason: str, instance: Instance, record: FleetRecord) -> RelayView:
+    if instance.instance_id not in record.identities:
+        return view(Phase.LAUNCHING, Health.UNHEALTHY, "boots; SSH does not answer yet")
+    return view(Phase.UNKNOWN, Health.UNKNOWN, f"could not be asked: {reason}")
+
+
+def _from_node(view: _View, facts: HostFacts, sighting: Sighting | None) -> RelayView:
+    match facts.unit:
+        case UnitState.ABSENT | UnitState.INACTIVE:
+            return view(Phase.DEPLOYING, Health.UNHEALTHY, "the node does not run")
+        case UnitState.FAILED:
+            return view(
+                Phase.DEPLOYING, Health.UNHEALTHY, f"the node's unit failed: {facts.detail or 'no reason given'}"
+            )
+        case UnitState.ACTIVATING:
+            return view(Phase.SYNCING, Health.UNHEALTHY, f"the node starts{_suffix(facts.detail)}")
+        case UnitState.DEACTIVATING:
+            return view(Phase.DEPLOYING, Health.UNHEALTHY, f"the node stops{_suffix(facts.detail)}")
+        case UnitState.ACTIVE | UnitState.RELOADING:
+            return _from_wire(view, sighting)
+
+
+def _from_wire(view: _View, sighting: Sighting | None) -> RelayView:
+    if sighting is None:
+        return view(Phase.UNKNOWN, Health.UNKNOWN, "was not probed")
+    match sighting.verdict:
+        case Verdict.OK:
+            return view(Phase.SERVING, Health.HEALTHY, "serves")
+        case Verdict.WRONG_MAGIC:
+            return view(Phase.QUARANTINED, Health.UNHEALTHY, f"is on another network: {sighting.detail}")
+        case Verdict.STALE_TIP:
+            return view(Phase.SYNCING, Health.UNHEALTHY, f"its tip is stale: {sighting.detail}")
+        case Verdict.REFUSED:
+            return view(Phase.SYNCING, Health.UNHEALTHY, "the node runs, its port is not open yet: it replays")
+        case Verdict.HANDSHAKE_TIMEOUT:
+            return view(Phase.SYNCING, Health.UNHEALTHY, "connects, but no handshake: it starts, or is saturated")
+        case (
+            Verdict.NO_ROUTE
+            | Verdict.CONNECT_TIMEOUT
+            | Verdict.NO_COMMON_VERSION
+            | Verdict.REFUSED_BY_PEER
+            | Verdict.PROTOCOL_ERROR
+            | Verdict.CLOSED
+        ):
+            return view(Phase.SYNCING, Health.UNHEALTHY, f"does not serve: {sighting.detail}")
+
+
+def _suffix(detail: str) -> str:
+    return f": {detail}" if detail else ""

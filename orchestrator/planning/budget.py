@@ -1,0 +1,59 @@
+"""The disruption budget, computed in this one place: how many relays are out, and whether one more may be taken.
+
+Out counts for whatever reason: launching, syncing, unknown, failed, being worked on. A relay that is out anyway costs
+nothing, so work on it is never charged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from orchestrator.planning.plan import Health, RelayView
+from orchestrator.spec.model import RolloutSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Who is out now, and the relays still in, by region."""
+
+    policy: RolloutSpec
+    out: frozenset[str]
+    """Relays that do not serve, or will not because work on them was started or planned."""
+    serving: frozenset[tuple[str, str]]
+    """(region, relay) of those that serve and are not taken."""
+    dark_regions: frozenset[str]
+    """Regions whose last serving relay may be taken, by the operator's confirmation."""
+
+    def why_not_disturb(self, relay: str, region: str) -> str | None:
+        """Return why this serving relay may not be taken out now, with numbers; None if it may."""
+        limit = self.policy.max_unavailable
+        if len(self.out) >= limit:
+            return f"{len(self.out)} of {limit} relays that may be out are out ({_some(self.out)})"
+        out_here = sum(1 for name in self.out if name.rpartition("-")[0] == relay.rpartition("-")[0])
+        limit_here = self.policy.max_unavailable_per_region
+        if out_here >= limit_here:
+            return f"{out_here} of {limit_here} relays that may be out in {region} are out"
+        others = [name for where, name in self.serving if where == region and name != relay]
+        if not others and region not in self.dark_regions:
+            return f"it is the last serving relay of {region}; `--confirm dark-region:{region}` allows it"
+        return None
+
+    def take(self, relay: str, region: str) -> Budget:
+        """Return the budget with this relay out."""
+        return replace(self, out=self.out | {relay}, serving=self.serving - {(region, relay)})
+
+
+def count_budget(
+    views: Iterable[RelayView], policy: RolloutSpec, busy: frozenset[str], dark_regions: frozenset[str]
+) -> Budget:
+    """Count what is out among the wanted relays. `busy` are relays with disturbing work under way: out already."""
+    wanted = [view for view in views if not view.retiring]
+    serving = {(v.region, v.name) for v in wanted if v.health is Health.HEALTHY and v.name not in busy}
+    names = {name for _, name in serving}
+    return Budget(policy, frozenset(v.name for v in wanted if v.name not in names), frozenset(serving), dark_regions)
+
+
+def _some(names: frozenset[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")

@@ -1,0 +1,96 @@
+"""What no plan may do unasked. Run on every plan, in production too; a finding refuses the whole plan.
+
+Each rule is independent of how the plan was made: it looks at the plan, the fleet file and what is there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from orchestrator.fleet.observation import InstanceState, Observation
+from orchestrator.fleet.record import FleetRecord
+from orchestrator.fleet.relay import wanted_relays
+from orchestrator.planning.plan import Deploy, Plan, Retire, Stop
+from orchestrator.spec.model import FleetSpec
+
+GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+
+
+def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: FleetRecord) -> tuple[str, ...]:
+    """Return every reason to refuse this plan, each naming the confirmation that allows it (if one does)."""
+    confirmed = record.confirmed_retirements
+    findings = [
+        *_many_retirements(spec, observation),
+        *_emptied_regions(spec, observation),
+        *_other_magic(spec, observation, record),
+        *_beyond_budget(plan, spec),
+        *_doubled(plan),
+    ]
+    return tuple(text for name, text in findings if name is None or name not in confirmed)
+
+
+Finding = tuple[str | None, str]
+
+
+def _many_retirements(spec: FleetSpec, observation: Observation) -> list[Finding]:
+    wanted = {relay.name for relay in wanted_relays(spec)}
+    present = {i.relay for i in observation.cloud.instances if i.state not in GONE}
+    surplus = present - wanted
+    limit = max(1, len(present) // 10)
+    if len(surplus) <= limit:
+        return []
+    name = f"retire:{len(surplus)}"
+    return [
+        (
+            name,
+            f"the fleet file would retire {len(surplus)} of {len(present)} relays ({', '.join(sorted(surplus))}); "
+            f"more than {limit} at once needs `--confirm {name}`",
+        )
+    ]
+
+
+def _emptied_regions(spec: FleetSpec, observation: Observation) -> list[Finding]:
+    present = Counter(i.region for i in observation.cloud.instances if i.state not in GONE)
+    findings: list[Finding] = []
+    for region, count in sorted(present.items()):
+        if region not in spec.regions or spec.relay_count(region) == 0:
+            name = f"empty-region:{region}"
+            text = f"the fleet file would retire all {count} relays of {region}; this needs `--confirm {name}`"
+            findings.append((name, text))
+    return findings
+
+
+def _other_magic(spec: FleetSpec, observation: Observation, record: FleetRecord) -> list[Finding]:
+    tagged = {i.magic for i in observation.cloud.instances if i.magic is not None and i.state not in GONE}
+    known = tagged | ({record.magic} if record.magic is not None else set())
+    others = sorted(known - {spec.network.magic})
+    if not others:
+        return []
+    name = f"magic:{spec.network.magic}"
+    return [
+        (
+            name,
+            f"this fleet serves the network with magic {others[0]}, the fleet file says {spec.network.magic}; "
+            f"changing a fleet's network needs `--confirm {name}`",
+        )
+    ]
+
+
+def _beyond_budget(plan: Plan, spec: FleetSpec) -> list[Finding]:
+    taken = [action.relay for action in plan.actions if isinstance(action, Deploy) and action.disturbs]
+    limit = spec.rollout.max_unavailable
+    if len(taken) <= limit:
+        return []
+    return [
+        (None, f"the plan disturbs {len(taken)} serving relays and the budget is {limit}; this is a defect, report it")
+    ]
+
+
+def _doubled(plan: Plan) -> list[Finding]:
+    """At most one action a relay, but for an older generation that retires beside the new one's work."""
+    counts = Counter(a.relay for a in plan.actions if not isinstance(a, Retire | Stop))
+    return [
+        (None, f"the plan works on {relay} {count} times at once; this is a defect, report it")
+        for relay, count in sorted(counts.items())
+        if count > 1
+    ]

@@ -1,0 +1,84 @@
+"""Decides about the instance that fills a relay's slot: launch it, repeat a launch, wait for it, or say why not.
+
+Never two instances for one generation: an intent whose outcome is unknown is repeated with its own token, and a new
+attempt (another zone) is made only after the cloud refused the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from orchestrator.fleet.observation import Observation
+from orchestrator.fleet.record import FleetRecord, LaunchIntent
+from orchestrator.planning.assess import Slot
+from orchestrator.planning.placement import pick_subnet
+from orchestrator.planning.plan import Hold, Launch
+from orchestrator.planning.retries import why_not_retry
+from orchestrator.spec.model import FleetSpec
+
+VISIBILITY = timedelta(seconds=90)
+"""How long a launched instance may be missing from the cloud's lists (eventual consistency) before it counts as deleted."""
+
+CAPACITY_MEMORY = timedelta(minutes=10)
+"""How long a zone that had no capacity is passed over."""
+
+
+def plan_launch(
+    slot: Slot,
+    reason: str,
+    spec: FleetSpec,
+    observation: Observation,
+    record: FleetRecord,
+    planned: Sequence[str],
+    now: datetime,
+) -> Launch | Hold:
+    """Plan the launch of this slot's next generation. `planned` are the subnets this plan already launches into."""
+    relay = slot.relay
+    if spec.cloud.kind == "static":
+        return Hold(relay.name, "launch", f"{reason}; it is a named host: repair it, or name another in the fleet file")
+    mine = sorted((i for i in record.intents if i.relay == relay.name), key=lambda i: (i.generation, i.attempt))
+    newest = mine[-1] if mine else None
+    if newest is not None and newest.instance_id is None and newest.refused is None:
+        return _repeat(newest, observation)
+    if newest is not None and newest.instance_id is not None and now - newest.at < VISIBILITY and slot.current is None:
+        age = (now - newest.at).total_seconds()
+        return Hold(
+            relay.name, "launch", f"{newest.instance_id} was launched {age:.0f} s ago; not listed yet", passes=True
+        )
+    if (hold := why_not_retry(record, relay.name, "launch", spec.rollout, now)) is not None:
+        return hold
+    generation, attempt = _next_number(slot, newest)
+    refused = [i for i in mine if i.generation == generation and i.refused and now - i.at < CAPACITY_MEMORY]
+    place = pick_subnet(relay, observation.cloud, planned, refused)
+    if place is None:
+        return Hold(relay.name, "launch", _no_place(relay.region, observation, refused))
+    return Launch(relay.name, relay.region, place[0], place[1], generation, attempt, reason)
+
+
+def _repeat(intent: LaunchIntent, observation: Observation) -> Launch:
+    zone = dict(observation.cloud.zones.get(intent.region, ())).get(intent.subnet, "")
+    return Launch(
+        intent.relay,
+        intent.region,
+        intent.subnet,
+        zone,
+        intent.generation,
+        intent.attempt,
+        "the outcome of its launch is not known; the same request again",
+        repeat_token=intent.token,
+    )
+
+
+def _next_number(slot: Slot, newest: LaunchIntent | None) -> tuple[int, int]:
+    """Return (generation, attempt): the next attempt of a refused generation, else a new generation."""
+    seen = max((instance.generation for instance in slot.instances), default=0)
+    if newest is not None and newest.refused is not None and newest.generation > seen:
+        return newest.generation, newest.attempt + 1
+    return max(seen, newest.generation if newest else 0) + 1, 0
+
+
+def _no_place(region: str, observation: Observation, refused: Sequence[LaunchIntent]) -> str:
+    if not observation.cloud.zones.get(region):
+        return f"none of the fleet file's subnets exists in {region}"
+    return f"every zone of {region} refused: " + "; ".join(f"{i.subnet}: {i.refused}" for i in refused)

@@ -1,0 +1,95 @@
+"""Decides which instances go: surplus relays, older generations, doubles. A node is stopped cleanly before its instance goes.
+
+An instance that could not be asked is never retired; a dead one needs no stopping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, Observation, UnitState
+from orchestrator.fleet.record import FleetRecord
+from orchestrator.planning.assess import GONE, Slot, why_dead
+from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Retire, Stop
+from orchestrator.planning.retries import why_not_retry
+from orchestrator.spec.model import FleetSpec
+
+STOPPED = (UnitState.ABSENT, UnitState.INACTIVE, UnitState.FAILED)
+
+
+def plan_older_generations(
+    slot: Slot, view: RelayView, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
+) -> list[Action | Hold]:
+    """Retire what an earlier generation, or a launch made twice, has left behind this slot's current instance."""
+    current = slot.current
+    steps: list[Action | Hold] = []
+    for instance in slot.instances[1:]:
+        double = current is not None and instance.generation == current.generation
+        death = why_dead(instance, spec, observation, record, now)
+        if double:
+            steps.append(Retire(slot.relay.name, instance, f"was launched twice; {_id(current)} is the one on record"))
+        elif death is not None and current is not None and current.state is InstanceState.RUNNING:
+            steps.append(Retire(slot.relay.name, instance, f"{death}; replaced by {_id(current)}"))
+        elif view.health is Health.HEALTHY:
+            steps.append(plan_leaving(instance, f"replaced by {_id(current)}", spec, observation, record, now))
+    return steps
+
+
+def plan_surplus(
+    wanted: Sequence[str], spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
+) -> tuple[list[RelayView], list[Action | Hold]]:
+    """Retire the instances of relays that the fleet file no longer asks for."""
+    views: list[RelayView] = []
+    steps: list[Action | Hold] = []
+    for instance in sorted(observation.cloud.instances, key=lambda i: (i.relay, i.generation)):
+        if instance.relay in wanted or instance.state in GONE:
+            continue
+        reason = "the fleet file no longer asks for it"
+        views.append(
+            RelayView(
+                instance.relay,
+                instance.region,
+                Phase.RETIRING,
+                Health.UNKNOWN,
+                reason,
+                instance,
+                instance.address,
+                retiring=True,
+            )
+        )
+        if (work := observation.in_flight.get(instance.relay)) is not None:
+            steps.append(Hold(instance.relay, "retire", work.progress or f"{work.intent} is under way", passes=True))
+        else:
+            steps.append(plan_leaving(instance, reason, spec, observation, record, now))
+    return views, steps
+
+
+def plan_leaving(
+    instance: Instance, reason: str, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
+) -> Action | Hold:
+    """Stop the node, then let the instance go; hold while that cannot be seen to be done."""
+    name = instance.relay
+    if (hold := why_not_retry(record, name, "retire", spec.rollout, now)) is not None:
+        return hold
+    if (death := why_dead(instance, spec, observation, record, now)) is not None:
+        return Retire(name, instance, f"{reason}; {death}")
+    if instance.state is InstanceState.PENDING or instance.instance_id not in record.identities:
+        return Retire(name, instance, f"{reason}; it was never deployed")
+    facts = _facts(observation.hosts, instance)
+    if facts is None:
+        return Hold(name, "retire", f"{reason}, but it could not be asked whether its node is stopped")
+    if facts.unit in STOPPED:
+        return Retire(name, instance, f"{reason}; its node is stopped")
+    if facts.unit is UnitState.DEACTIVATING:
+        return Hold(name, "retire", f"{reason}; its node is stopping {facts.detail}".rstrip(), passes=True)
+    return Stop(name, instance, reason)
+
+
+def _facts(hosts: Mapping[str, object], instance: Instance) -> HostFacts | None:
+    facts = hosts.get(instance.instance_id)
+    return facts if isinstance(facts, HostFacts) else None
+
+
+def _id(instance: Instance | None) -> str:
+    return instance.instance_id if instance is not None else "nothing"

@@ -1,0 +1,176 @@
+"""Decides the next step of one relay whose instance runs: furnish, prepare, stage, deploy, wait, or nothing.
+
+One step at a time; the next look decides the one after. Whether a disturbing step may happen now is the budget's word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, Observation, UnitState
+from orchestrator.fleet.record import FleetRecord
+from orchestrator.planning.assess import Slot, why_dead
+from orchestrator.planning.budget import Budget
+from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Phase, Prepare, RelayView, Stage
+from orchestrator.planning.retries import why_not_retry
+from orchestrator.rendering.digest import compare_files
+from orchestrator.rendering.values import ChangeClass, RenderedRelay
+from orchestrator.spec.model import FleetSpec
+
+
+def plan_step(
+    slot: Slot,
+    view: RelayView,
+    rendered: RenderedRelay,
+    network_digest: str,
+    baseline: str,
+    spec: FleetSpec,
+    observation: Observation,
+    record: FleetRecord,
+    budget: Budget,
+    now: datetime,
+) -> tuple[RelayView, Action | Hold | None]:
+    """Return the view with what is pending, and this relay's one action or hold; None when it is as wanted."""
+    instance = slot.current
+    assert instance is not None  # noqa: S101 - callers pass slots with an instance only
+    name = view.name
+    furnish = _plan_furnish(slot, instance, spec, observation, record, now)
+    if furnish is not None:
+        return view, _unless_waiting(furnish, record, "furnish", spec, now)
+    facts = observation.hosts.get(instance.instance_id)
+    if not isinstance(facts, HostFacts):
+        return view, Hold(name, "inspect", view.reason, passes=view.phase is not Phase.UNKNOWN)
+    if facts.working:
+        return view, Hold(name, facts.working, f"another run is at work on the host ({facts.working})", passes=True)
+    if (prepare := _plan_prepare(name, instance, facts, baseline, record)) is not None:
+        preparing = replace(view, phase=Phase.PREPARING, health=Health.UNHEALTHY, reason=prepare.reason)
+        return preparing, _unless_waiting(prepare, record, "prepare", spec, now)
+    view = _with_pending(view, facts, rendered, spec)
+    missing = {rendered.release.sha256, network_digest} - facts.staged
+    if missing:
+        what = f"release {rendered.release.version}" if rendered.release.sha256 in missing else "the network's files"
+        stage = Stage(name, instance, rendered, f"{what} is not staged")
+        staging = view if view.health is Health.HEALTHY else replace(view, phase=Phase.STAGING, reason=stage.reason)
+        return staging, _unless_waiting(stage, record, "stage", spec, now)
+    if view.pending is not None:
+        return view, _plan_deploy(view, instance, facts, rendered, spec, record, budget, now)
+    return view, _wait_for_node(view, facts)
+
+
+def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, spec: FleetSpec) -> RelayView:
+    """Compare the host with what was rendered; running digests tell what the node really started with."""
+    paths = compare_files(rendered, facts.files)
+    classes = {file.path: file.change for file in rendered.files}
+    changes = [classes.get(path, ChangeClass.NONE) for path in paths]
+    drift = list(paths)
+    if facts.release != rendered.release.sha256:
+        changes.append(ChangeClass.RESTART)
+        drift.append("release")
+    runs = facts.unit in (UnitState.ACTIVE, UnitState.RELOADING, UnitState.ACTIVATING)
+    if not runs and facts.unit is not UnitState.DEACTIVATING:
+        changes.append(ChangeClass.RESTART)
+        drift.append("unit")
+    if runs and facts.running_restart_digest != rendered.restart_digest and ChangeClass.RESTART not in changes:
+        changes.append(ChangeClass.RESTART)
+        drift.append("running node")
+    if runs and facts.running_reload_digest != rendered.reload_digest and not changes:
+        changes.append(ChangeClass.RELOAD)
+        drift.append("loaded topology")
+    if not facts.unit_enabled and facts.unit is not UnitState.ABSENT and not changes:
+        changes.append(ChangeClass.NONE)
+        drift.append("unit is not enabled")
+    versions = {artifact.sha256: version for version, builds in spec.releases.items() for artifact in builds.values()}
+    return replace(
+        view,
+        pending=max(changes) if changes else None,
+        drift=tuple(drift),
+        digest=None if changes else rendered.digest,
+        release=versions.get(facts.release),
+    )
+
+
+def _plan_furnish(
+    slot: Slot, instance: Instance, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
+) -> Furnish | Hold | None:
+    if spec.cloud.kind == "static" or instance.state is not InstanceState.RUNNING:
+        return None
+    cloud = observation.cloud
+    lacking = []
+    if spec.regions[instance.region].addresses == "elastic" and not any(
+        a.attached_to == instance.instance_id for a in cloud.addresses
+    ):
+        lacking.append("its elastic address")
+    if not any(v.attached_to == instance.instance_id for v in cloud.volumes):
+        lacking.append("its chain disk")
+    if not lacking:
+        return None
+    dead = [i for i in slot.instances[1:] if why_dead(i, spec, observation, record, now) is not None]
+    holding = {v.attached_to for v in cloud.volumes} | {a.attached_to for a in cloud.addresses}
+    waits_for = next((i for i in dead if i.instance_id in holding), None)
+    if waits_for is not None:
+        because = f"{' and '.join(lacking)} still belongs to {waits_for.instance_id}, which is being retired"
+        return Hold(slot.relay.name, "furnish", because, passes=True)
+    return Furnish(slot.relay.name, instance, f"{instance.instance_id} lacks {' and '.join(lacking)}")
+
+
+def _plan_prepare(
+    name: str, instance: Instance, facts: HostFacts, baseline: str, record: FleetRecord
+) -> Prepare | None:
+    identity = record.identities.get(instance.instance_id)
+    if identity is None:
+        return Prepare(name, instance, "identify", "its own host key is not on record yet")
+    if facts.prepared != baseline:
+        why = "differs from the wanted one" if facts.prepared else "was never made"
+        return Prepare(name, instance, "settle", f"its baseline {why}")
+    if not facts.one_time_key_wiped:
+        return Prepare(name, instance, "settle", "its one-time host key is still in use")
+    return None
+
+
+def _plan_deploy(
+    view: RelayView,
+    instance: Instance,
+    facts: HostFacts,
+    rendered: RenderedRelay,
+    spec: FleetSpec,
+    record: FleetRecord,
+    budget: Budget,
+    now: datetime,
+) -> Action | Hold:
+    change = view.pending or ChangeClass.NONE
+    what = f"{_some(view.drift)} differ" if len(view.drift) > 1 else f"{view.drift[0]} differs"
+    if facts.unit is UnitState.ABSENT and not facts.files:
+        what = "was never deployed"
+    disturbs = view.health is Health.HEALTHY and change >= ChangeClass.RESTART
+    if facts.unit is UnitState.DEACTIVATING:
+        return Hold(view.name, "deploy", f"{what}; the node is still stopping", passes=True)
+    if facts.firewall_pending:
+        return Hold(view.name, "deploy", "firewall rules wait for their confirmation or their undoing", passes=True)
+    if (hold := why_not_retry(record, view.name, "deploy", spec.rollout, now)) is not None:
+        return hold
+    if disturbs and (full := budget.why_not_disturb(view.name, view.region)) is not None:
+        return Hold(view.name, "restart", f"{what}; {full}", passes=bool(budget.out))
+    return Deploy(view.name, instance, rendered, change, disturbs, what)
+
+
+def _wait_for_node(view: RelayView, facts: HostFacts) -> Hold | None:
+    if facts.firewall_pending:
+        return Hold(view.name, "deploy", "firewall rules wait for their confirmation or their undoing", passes=True)
+    if view.phase in (Phase.SYNCING, Phase.DEPLOYING):
+        return Hold(view.name, "serve", view.reason, passes=True)
+    if view.phase in (Phase.QUARANTINED, Phase.UNKNOWN):
+        return Hold(view.name, "serve", view.reason)
+    return None
+
+
+def _unless_waiting(
+    step: Action | Hold, record: FleetRecord, intent: str, spec: FleetSpec, now: datetime
+) -> Action | Hold:
+    if isinstance(step, Hold):
+        return step
+    return why_not_retry(record, step.relay, intent, spec.rollout, now) or step
+
+
+def _some(paths: tuple[str, ...]) -> str:
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
