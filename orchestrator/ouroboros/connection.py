@@ -1,0 +1,154 @@
+"""One TCP connection with mini-protocols multiplexed over it; either side.
+
+Whole messages of a protocol come out as bytes; what they mean is left to the codecs. What goes wrong is a
+WireError: foreign errors (OSError, end of file, timeouts) are translated here and nowhere else.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from . import chainsync, handshake, keepalive
+from .cbor import MessageBuffer
+from .errors import ConnectionClosed, PeerTimeout, ProtocolError, WireError
+from .mux import Demultiplexer, ProtocolId, Role, encode_units
+
+READ_SIZE = 65536
+# A unit that has begun must end within this time, as in the node.
+UNIT_TIMEOUT = timedelta(seconds=30)
+# What is written last (Done, a refusal) gets this long to leave before the connection is cut.
+FLUSH_TIMEOUT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of one message, and of everything not yet read."""
+
+    message: int
+    unread: int
+
+
+LIMITS: Mapping[ProtocolId, Limits] = {
+    ProtocolId.HANDSHAKE: Limits(handshake.MESSAGE_LIMIT, handshake.UNREAD_LIMIT),
+    ProtocolId.CHAIN_SYNC: Limits(chainsync.MESSAGE_LIMIT, chainsync.UNREAD_LIMIT),
+    ProtocolId.KEEP_ALIVE: Limits(keepalive.MESSAGE_LIMIT, keepalive.UNREAD_LIMIT),
+}
+
+
+class Connection:
+    """Sends and receives messages of several protocols over one socket.
+
+    A background task reads, so protocols do not wait for each other; `close` ends it. Not for several
+    receivers of one protocol at a time.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, role: Role) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._role = role
+        self._buffers = {
+            protocol: MessageBuffer(protocol.name.lower().replace("_", "-"), limits.message, limits.unread)
+            for protocol, limits in LIMITS.items()
+        }
+        self._arrivals = {protocol: asyncio.Event() for protocol in LIMITS}
+        self._failure: WireError | None = None
+        self._pump = asyncio.create_task(self._read_until_the_end())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def send(self, *messages: tuple[ProtocolId, bytes]) -> None:
+        """Send messages, in order, with one write (so they travel together)."""
+        timestamp = time.monotonic_ns() // 1000
+        units = (encode_units(protocol, self._role, message, timestamp) for protocol, message in messages)
+        try:
+            self._writer.write(b"".join(units))
+            async with asyncio.timeout(UNIT_TIMEOUT.total_seconds()) as deadline:
+                await self._writer.drain()
+        except OSError as error:
+            if isinstance(error, TimeoutError) and deadline.expired():
+                raise PeerTimeout("reading of what was sent", UNIT_TIMEOUT) from None
+            raise ConnectionClosed(f"connection lost while sending: {error}") from None
+
+    async def receive(self, protocol: ProtocolId, waiting_for: str, allowed: timedelta | None) -> bytes:
+        """Return a protocol's next message; what arrived before a failure is still handed out."""
+        try:
+            async with asyncio.timeout(allowed.total_seconds() if allowed else None):
+                return await self._next_message(protocol)
+        except TimeoutError:
+            raise PeerTimeout(waiting_for, allowed or timedelta()) from None
+
+    def refuse_more(self, protocol: ProtocolId) -> None:
+        """Refuse bytes of a protocol that has nothing more to say."""
+        if not self._buffers[protocol].is_empty:
+            raise ProtocolError(protocol.name.lower(), "more bytes follow the last message")
+
+    async def _next_message(self, protocol: ProtocolId) -> bytes:
+        while True:
+            self._arrivals[protocol].clear()
+            message = self._buffers[protocol].take()
+            if message is not None:
+                return message
+            if self._failure is not None:
+                raise self._failure
+            await self._arrivals[protocol].wait()
+
+    async def _read_until_the_end(self) -> None:
+        demultiplexer = Demultiplexer(self._role.opposite)
+        try:
+            while True:
+                data = await self._read(mid_unit=demultiplexer.is_mid_unit)
+                for unit in demultiplexer.feed(data):
+                    self._deliver(unit.header.protocol, unit.payload)
+        except WireError as error:
+            self.fail(error)
+        except OSError as error:
+            self.fail(ConnectionClosed(f"connection lost: {error}"))
+
+    async def _read(self, *, mid_unit: bool) -> bytes:
+        try:
+            async with asyncio.timeout(UNIT_TIMEOUT.total_seconds() if mid_unit else None) as deadline:
+                data = await self._reader.read(READ_SIZE)
+        except TimeoutError:
+            # The kernel's own ETIMEDOUT has the same type, and means a lost connection.
+            if not deadline.expired():
+                raise
+            raise PeerTimeout("rest of a mux unit", UNIT_TIMEOUT) from None
+        if not data:
+            raise ConnectionClosed(
+                "the peer closed the connection" + (" in the middle of a mux unit" if mid_unit else "")
+            )
+        return data
+
+    def _deliver(self, protocol: int, payload: bytes) -> None:
+        if protocol not in self._buffers:
+            raise ProtocolError("mux header", f"protocol {protocol} is not spoken here")
+        known = ProtocolId(protocol)
+        self._buffers[known].feed(payload)
+        self._arrivals[known].set()
+
+    def fail(self, error: WireError) -> None:
+        """End the conversation for a reason found elsewhere: every receiver gets this error."""
+        self._failure = self._failure or error
+        for arrival in self._arrivals.values():
+            arrival.set()
+
+    async def close(self) -> None:
+        """Stop reading, let what was written leave, and free the socket, also when cancelled."""
+        self.fail(ConnectionClosed("the connection was closed on this side"))
+        self._pump.cancel()
+        self._writer.close()
+        try:
+            async with asyncio.timeout(FLUSH_TIMEOUT.total_seconds()):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            self._writer.transport.abort()
+        await asyncio.wait([self._pump])
