@@ -11,7 +11,7 @@ Values (frozen)::
     image.Progress(what: str, step: int, steps: int)
     image.MachineImage(digest: str, root: Path)
     network.LabNetwork(lab: str, bridge: str, v4: IPv4Network, v6: IPv6Network)   .gateway_v4 .gateway_v6
-    machine.Lab(directory: Path, network: LabNetwork, image: MachineImage)
+    layout.Lab(directory: Path, network: LabNetwork, image: MachineImage)
     machine.MachineSpec(instance_id: str, hostname: str, addresses: tuple[IPv4Address | IPv6Address, ...],
                         user_data: bytes = b"", public_keys: tuple[str, ...] = ())
     machine.MachineState                      ABSENT | STOPPED | RUNNING

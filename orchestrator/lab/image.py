@@ -7,17 +7,16 @@ named here. What a single machine adds (names, addresses, user data) is `machine
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import LabUnavailable
+from orchestrator.lab.locks import hold
 from orchestrator.lab.sources import read_apt_options, read_debian_sources
 
 IMAGES = Path("/var/cache/genesis-fleet/images")
@@ -91,9 +90,7 @@ class MachineImage:
     root: Path
 
 
-def find_or_build_image(
-    images: Path = IMAGES, report: Callable[[Progress], None] = lambda progress: None
-) -> MachineImage:
+def find_or_build_image(images: Path = IMAGES, report: Callable[[Progress], None] = lambda _: None) -> MachineImage:
     """Return the image of this recipe from `images`, building it first (about a minute) if it is not there.
 
     Two builders take turns and the second finds the first one's image. Raises LabUnavailable, naming the log.
@@ -103,7 +100,7 @@ def find_or_build_image(
     if image.root.is_dir():
         return image
     images.mkdir(parents=True, exist_ok=True)
-    with _turn(images / f"{digest}.lock"):
+    with hold(images / f"{digest}.lock"):
         if not image.root.is_dir():
             _build(image, images, report)
     return image
@@ -115,13 +112,6 @@ def digest_recipe(files: Path) -> str:
     for file in sorted(path for path in files.rglob("*") if path.is_file()):
         parts += [str(file.relative_to(files)), file.read_text()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _turn(lock: Path) -> Iterator[None]:
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _build(image: MachineImage, images: Path, report: Callable[[Progress], None]) -> None:
@@ -146,8 +136,7 @@ def _bootstrap(root: Path, log: Path, report: Callable[[Progress], None]) -> Non
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": str(root.parent)},
     ) as process:  # fmt: skip
-        assert process.stderr is not None
-        for line in process.stderr:
+        for line in process.stderr or ():
             kept.write(line)
             step = find_step(line)
             if step is not None:
