@@ -15,6 +15,7 @@ Pure parts:
     chain      the chain: extend, roll back, intersect, and which of two chains is better
     lottery    which slots an issuer leads
     metrics    figures → Prometheus text, in the dialect of the release
+    startup    a topology in the words of the log
 
 Parts that touch the world:
     database   the database folder: lock, markers, headers on disk
@@ -23,6 +24,10 @@ Parts that touch the world:
     prometheus the strict little metrics server
     reception  the listening sockets and the limit on accepted connections
     peers      the connections out, as the topology says
+    view       the adopted chain between its disk, its followers and the wire
+    follow     what a peer shows, taken in
+    forge      blocks of our own, in a partner's node
+    clock      slots and the time of day
     node       all of it put together; `python -m orchestrator.lab.node` starts it
 
 What the lab may ask (environment of the process):

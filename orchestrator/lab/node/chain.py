@@ -203,7 +203,7 @@ def choose(chain: Chain, candidate: Candidate) -> Adoption | None:
     at = chain.index_of(candidate.anchor)
     if at is None:
         raise BrokenChain("nothing in common with the chain at hand")
-    return _adopt(chain, at + 1, _read_tip(chain, at), candidate.fragment)
+    return _adopt(chain, at + 1, read_header(chain, at), candidate.fragment)
 
 
 def _adopt(chain: Chain, kept: int, tip: Header | None, added: Sequence[Header]) -> Adoption | None:
@@ -212,7 +212,8 @@ def _adopt(chain: Chain, kept: int, tip: Header | None, added: Sequence[Header])
     return Adoption(kept, tip, tuple(added))
 
 
-def _read_tip(chain: Chain, index: int) -> Header | None:
+def read_header(chain: Chain, index: int) -> Header | None:
+    """Return the header at this index of the chain, None before the first."""
     return parse_header(chain.encoded_at(index)) if index >= 0 else None
 
 

@@ -1,0 +1,66 @@
+"""Start the lab node as a process: read everything that can still be refused, then run until told to stop.
+
+`main` is what a release's `cardano-node` calls, with its own number. Exit codes: 0 a clean stop, 1 refused or failed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from .cli import RunOptions, ShowText, ShowVersion, WrongUsage, parse_arguments
+from .version import Version, parse_version, version_text
+
+# For `python -m orchestrator.lab.node`, where no release says otherwise.
+DEFAULT_VERSION = "11.0.1"
+
+
+def main(arguments: Sequence[str], version: str, revision: str) -> int:
+    """Be `cardano-node` of this version; return the exit code."""
+    # Until the node can take it, a reload must not kill: the real one survives it during start-up too.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    release = parse_version(version)
+    try:
+        command = parse_arguments(arguments)
+    except WrongUsage as error:
+        print(error, file=sys.stderr)
+        return 1
+    match command:
+        case ShowVersion():
+            print(version_text(release, revision))
+            return 0
+        case ShowText(text, exit_code):
+            print(text, file=sys.stderr if exit_code else sys.stdout)
+            return exit_code
+        case RunOptions():
+            return _run(command, release, revision)
+
+
+def _run(options: RunOptions, version: Version, revision: str) -> int:
+    import asyncio
+
+    from .config import ConfigRefused, read_config
+    from .database import Database, DatabaseRefused
+    from .log import Log
+    from .node import Start, live
+    from .settings import read_settings
+    from .topology import TopologyRefused, read_topology
+
+    try:
+        settings = read_settings(os.environ)
+        config = read_config(options.config, version)
+        topology = read_topology(options.topology, version, config.known_peers, config.consensus_mode)
+        database = Database(options.database, config.genesis.network_magic)
+        start = Start(options, config, topology, database, settings, version, revision, Log(config.log))
+        return asyncio.run(live(start))
+    except (ConfigRefused, TopologyRefused, DatabaseRefused, ValueError, OSError) as error:
+        print(f"cardano-node: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ.get("GENESIS_LAB_VERSION", DEFAULT_VERSION), "0" * 40))

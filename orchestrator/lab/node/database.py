@@ -1,0 +1,136 @@
+"""The database folder: lock, magic, the `clean` marker, and the adopted headers.
+
+    lock               held for as long as the process lives: a second node on this folder is stopped by it, not by the port
+    protocolMagicId    which network the folder belongs to
+    clean              made by a clean stop, gone as soon as the node has opened the database; absent while it runs
+    immutable/         headers.log: each header with its length before it, in the chain's order
+    volatile/ ledger/ gsm/   as the real node has them, empty
+
+A header that was cut short by a power failure ends the log; what is before it is kept. Which headers belong here is
+decided by `chain`; whether they link up is checked when they are loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+from array import array
+from pathlib import Path
+
+from .chain import why_not_after
+from .header import Header, InvalidHeader, parse_header
+
+LENGTH = struct.Struct(">H")
+
+# What may lie in a folder that no node has used yet: a fresh file system's own folder, and what the lab dropped.
+STRANGERS_ALLOWED = ("lost+found", "lock")
+SETTINGS_PREFIX = "lab-"
+
+
+class DatabaseRefused(Exception):
+    """This folder is not for this node, or another one is using it."""
+
+
+class Database:
+    """An open and locked database folder."""
+
+    def __init__(self, folder: Path, network_magic: int) -> None:
+        """Create what is missing and take the lock; raise DatabaseRefused."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _take_lock(folder / "lock")
+        _check_magic(folder, network_magic)
+        for name in ("immutable", "volatile", "ledger", "gsm"):
+            (folder / name).mkdir(exist_ok=True)
+        self._clean = folder / "clean"
+        self.stopped_cleanly = self._clean.exists()
+        self._sizes = array("H")
+        self._log = os.open(folder / "immutable" / "headers.log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to replay."""
+        return os.fstat(self._log).st_size == 0
+
+    def load_headers(self) -> list[Header]:
+        """Read all headers that are whole and linked; forget what follows the first that is not."""
+        content = os.pread(self._log, os.fstat(self._log).st_size, 0)
+        headers: list[Header] = []
+        offset = 0
+        while (end := _end_of_record(content, offset)) is not None:
+            try:
+                header = parse_header(content[offset + LENGTH.size : end])
+            except InvalidHeader:
+                break
+            if why_not_after(header, headers[-1] if headers else None) is not None:
+                break
+            headers.append(header)
+            self._sizes.append(end - offset)
+            offset = end
+        os.ftruncate(self._log, offset)
+        os.lseek(self._log, 0, os.SEEK_END)
+        return headers
+
+    def mark_running(self) -> None:
+        """Initialisation has succeeded: from here on only a clean stop brings the marker back."""
+        self._clean.unlink(missing_ok=True)
+
+    def append(self, header: Header) -> None:
+        """Write one more header behind the last."""
+        record = LENGTH.pack(len(header.encoded)) + header.encoded
+        os.write(self._log, record)
+        self._sizes.append(len(record))
+
+    def roll_back(self, length: int) -> None:
+        """Keep the first `length` headers."""
+        removed = sum(self._sizes[length:])
+        del self._sizes[length:]
+        os.ftruncate(self._log, os.lseek(self._log, 0, os.SEEK_END) - removed)
+        os.lseek(self._log, 0, os.SEEK_END)
+
+    def close(self, *, mark_clean: bool) -> None:
+        """Let go of the folder, leaving the marker of a clean stop if asked to."""
+        os.fsync(self._log)
+        os.close(self._log)
+        if mark_clean:
+            self._clean.touch()
+        os.close(self._lock)
+
+
+def _end_of_record(content: bytes, offset: int) -> int | None:
+    start = offset + LENGTH.size
+    if start > len(content):
+        return None
+    end = start + int(LENGTH.unpack_from(content, offset)[0])
+    return end if end <= len(content) else None
+
+
+def _take_lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise DatabaseRefused(f"The db is used by another process. File {path} is locked") from error
+    return descriptor
+
+
+def _check_magic(folder: Path, network_magic: int) -> None:
+    marker = folder / "protocolMagicId"
+    with contextlib.suppress(FileNotFoundError):
+        found = marker.read_text().strip()
+        if found != str(network_magic):
+            raise DatabaseRefused(f"Wrong network magic in {marker}: found {found}, expected {network_magic}")
+        return
+    strangers = [
+        name
+        for name in sorted(os.listdir(folder))  # noqa: PTH208 - names are all that is wanted
+        if name not in STRANGERS_ALLOWED and not name.startswith(SETTINGS_PREFIX)
+    ]
+    if strangers:
+        raise DatabaseRefused(
+            f"Missing {marker} but the folder is not empty (it has {strangers[0]}). If it is a database, delete it or "
+            "name another folder; if it is not, the wrong folder was named."
+        )
+    marker.write_text(str(network_magic))

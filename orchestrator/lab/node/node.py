@@ -1,0 +1,279 @@
+"""The lab node put together: start up, follow, serve, take signals, stop.
+
+Order of life, as the real node's: signals work from the first moment; a delay stands for the replay, during which metrics are
+served and the port is closed; then the `clean` marker goes, the port opens, peers are dialled. SIGINT and SIGTERM stop cleanly,
+SIGHUP reads the topology again, SIGUSR1 says what is connected. What each part does is in the part; what has to be there
+before (configuration, topology, locked database) is read by `__main__`, which can still refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from orchestrator.ouroboros.errors import WireError
+from orchestrator.ouroboros.follower import FollowerSettings, follow_chain
+from orchestrator.ouroboros.server import ServerSettings, serve_session
+from orchestrator.ouroboros.targets import Target
+
+from .chain import Candidate, Chain
+from .cli import RunOptions
+from .clock import make_clock
+from .config import NodeConfig
+from .database import Database
+from .follow import take_in
+from .forge import forge_blocks
+from .header import Header
+from .log import Log
+from .lottery import Lottery
+from .metrics import Figures, TipFigures, render_metrics
+from .peers import Peers
+from .prometheus import MetricsServer
+from .reception import Reception
+from .settings import Settings, read_stop_time
+from .startup import describe_topology
+from .topology import Topology, TopologyRefused, read_topology
+from .version import Version, exit_code_of_sigterm, wire_versions
+from .view import AdoptedChain
+
+REPLAY_STEP_SECONDS = 0.1
+
+# A block maker first follows the others; if nobody answers for this long, it is the first of them.
+LONELY_AFTER_SECONDS = 3.0
+
+# Density is measured over this many slots, some multiple of what one block takes.
+DENSITY_SLOTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """All that a node starts from."""
+
+    options: RunOptions
+    config: NodeConfig
+    topology: Topology
+    database: Database
+    settings: Settings
+    version: Version
+    revision: str
+    log: Log
+
+
+async def live(start: Start) -> int:
+    """Be a node until told to stop; return the exit code. Raise OSError if a port is not ours to have."""
+    return await Node(start).run()
+
+
+class Node:
+    """One running node; everything happens on one event loop."""
+
+    def __init__(self, start: Start) -> None:
+        config = start.config
+        self._start = start
+        self._log = start.log
+        self._clock = make_clock(config.genesis)
+        self._chain = AdoptedChain(Chain(config.genesis.security_parameter), start.database, self._note_extension)
+        self._reception = Reception(config.accepted_connections, self._serve)
+        self._peers = Peers(start.topology, self._follow)
+        self._followed: set[Target] = set()
+        self._caught_up = asyncio.Event()
+        self._extended = False
+        self._opened = False
+        self._replay_percent: float | None = None
+        self._started = datetime.now(UTC)
+        self._stop = asyncio.Event()
+        self._exit_code = 0
+
+    async def run(self) -> int:
+        """Live until told to stop; return the exit code. Raise OSError if a port is not ours to have."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._ask_to_stop, 0)
+        loop.add_signal_handler(signal.SIGTERM, self._ask_to_stop, exit_code_of_sigterm(self._start.version))
+        loop.add_signal_handler(signal.SIGHUP, self._reload_topology)
+        loop.add_signal_handler(signal.SIGUSR1, self._log_connections)
+        living = asyncio.create_task(self._live())
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
+        living.cancel()
+        stopping.cancel()
+        result, _ = await asyncio.gather(living, stopping, return_exceptions=True)
+        if isinstance(result, Exception):
+            self._start.database.close(mark_clean=False)
+            raise result.exceptions[0] if isinstance(result, ExceptionGroup) else result
+        if self._opened:
+            await self._wind_down()
+        # Stopped while still starting, nothing was opened: the marker stays as it was found.
+        self._start.database.close(mark_clean=self._opened)
+        return self._exit_code
+
+    async def _live(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            await self._start_metrics(group)
+            await self._replay()
+            addresses = self._reception.open(self._start.options.addresses, self._start.options.port)
+            self._start.database.mark_running()
+            self._opened = True
+            for address in addresses:
+                self._log.write("Startup.DiffusionInit.RunServer", "Info", f"RunServer {address}", address=address)
+            await self._open_local_socket(group)
+            group.create_task(self._reception.run())
+            group.create_task(self._peers.run())
+            if self._start.settings.forge is not None:
+                group.create_task(self._forge(*self._start.settings.forge))
+
+    async def _start_metrics(self, group: asyncio.TaskGroup) -> None:
+        endpoint = self._start.config.metrics
+        if endpoint is None:
+            return
+
+        def render() -> str:
+            return render_metrics(self._figures(), legacy=endpoint.legacy, with_suffix=endpoint.with_suffix)
+
+        server = await MetricsServer(render, legacy=endpoint.legacy).start(endpoint.address, endpoint.port)
+        group.create_task(_serve_until_cancelled(server))
+
+    async def _open_local_socket(self, group: asyncio.TaskGroup) -> None:
+        """Have the socket that clients on the machine look for; nothing is said on it."""
+        path = self._start.options.socket
+        if path is None:
+            return
+        path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(lambda _, writer: writer.close(), path)
+        group.create_task(_serve_until_cancelled(server))
+
+    async def _replay(self) -> None:
+        """Load the chain, and take as long over it as the lab wants."""
+        database, settings = self._start.database, self._start.settings
+        if not database.stopped_cleanly:
+            self._log.write(
+                "ChainDB.LastShutdownUnclean", "Notice", "ChainDB is not clean. Validating all immutable chunks"
+            )
+        wanted = settings.replay if database.stopped_cleanly else settings.replay_unclean
+        seconds = 0.0 if database.is_empty() else wanted.total_seconds()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._replay_percent = 0.0
+        while (passed := loop.time() - began) < seconds:
+            self._replay_percent = 100.0 * passed / seconds
+            await asyncio.sleep(min(REPLAY_STEP_SECONDS, seconds - passed))
+        for header in database.load_headers():
+            self._chain.chain.extend(header)
+        self._replay_percent = 100.0
+        tip = self._chain.chain.tip
+        at = "genesis (origin)" if tip is None else f"{tip.hash.hex()} at slot {tip.slot}"
+        self._log.write("ChainDB.OpenEvent.OpenedDB", "Info", f"Opened db with immutable tip at {at} and tip {at}")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        versions = wire_versions(self._start.version)
+        settings = ServerSettings(self._start.config.genesis.network_magic, versions=versions)
+        await serve_session(reader, writer, self._chain, settings)
+
+    async def _follow(self, target: Target) -> None:
+        settings = FollowerSettings(versions=wire_versions(self._start.version), must_reply=None)
+        points = tuple(self._chain.chain.recent_points())
+        magic = self._start.config.genesis.network_magic
+        try:
+            async with follow_chain(target, magic, points, settings) as following:
+                self._followed.add(target)
+                candidate = Candidate(following.intersection)
+                self._note_caught_up(following.tip.block)
+                async for event in following.events():
+                    take_in(self._chain, candidate, event, self._clock)
+                    self._note_caught_up(event.tip.block)
+        except (WireError, OSError) as error:
+            self._log.write("Net.PeerSelection.Actions.StatusChangeFailure", "Info", f"{target}: {error}")
+        finally:
+            self._followed.discard(target)
+
+    async def _forge(self, issuer: int, issuers: int) -> None:
+        genesis = self._start.config.genesis
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONELY_AFTER_SECONDS):
+                await self._caught_up.wait()
+        lottery = Lottery(genesis.seed, issuer, issuers, genesis.active_slots_coefficient)
+        await forge_blocks(self._chain, self._clock, lottery)
+
+    def _note_caught_up(self, peers_block: int) -> None:
+        own = self._chain.chain.tip
+        if peers_block <= (own.number if own else 0):
+            self._caught_up.set()
+
+    def _note_extension(self, tip: Header, switched: bool) -> None:  # noqa: FBT001 - a callback's only flag
+        self._extended = True
+        what, namespace = (
+            ("Switched to a fork", "SwitchedToAFork") if switched else ("Chain extended", "AddedToCurrentChain")
+        )
+        text = f"{what}, new tip: {tip.hash.hex()} at slot {tip.slot}"
+        self._log.write(
+            f"ChainDB.AddBlockEvent.{namespace}", "Notice" if switched else "Info", text, newtip=tip.hash.hex()
+        )
+
+    def _reload_topology(self) -> None:
+        start = self._start
+        self._log.write("Startup.NetworkConfigUpdate", "Notice", "Performing topology configuration update")
+        try:
+            topology = read_topology(
+                start.options.topology, start.version, start.config.known_peers, start.config.consensus_mode
+            )
+        except TopologyRefused as error:
+            # The real node lets this escape as an exception of the signal's own thread, and keeps what it has.
+            text = f"cardano-node: Cardano.Node.Configuration.TopologyP2P.readTopologyFile: {error}"
+            print(f"{text}\nCallStack (from HasCallStack):\n  error", file=sys.stderr, flush=True)
+            return
+        self._peers.change_topology(topology)
+        self._log.write("Startup.NetworkConfig", "Info", describe_topology(topology))
+
+    def _log_connections(self) -> None:
+        text = (
+            f"inbound {self._reception.connections}, outbound {', '.join(sorted(map(str, self._followed))) or 'none'}"
+        )
+        self._log.write("Net.ConnectionManager.Remote.State", "Info", text)
+
+    def _ask_to_stop(self, exit_code: int) -> None:
+        self._exit_code = exit_code
+        self._stop.set()
+
+    async def _wind_down(self) -> None:
+        seconds = read_stop_time(self._start.settings, self._start.database.folder).total_seconds()
+        self._log.write("Shutdown.Requested", "Notice", "Received shutdown request, closing the database")
+        await asyncio.sleep(seconds)
+
+    def _figures(self) -> Figures:
+        return Figures(
+            version=self._start.version,
+            revision=self._start.revision,
+            started=self._started,
+            tip=self._tip_figures(),
+            replay_percent=self._replay_percent,
+            inbound=self._reception.connections,
+            outbound=len(self._followed),
+            known_peers=self._peers.known,
+            forks=self._chain.forks,
+            served_headers=self._chain.served_headers,
+            resident_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
+
+    def _tip_figures(self) -> TipFigures | None:
+        tip, genesis = self._chain.chain.tip, self._start.config.genesis
+        if tip is None or not self._extended:
+            return None
+        slots = min(DENSITY_SLOTS, tip.slot + 1)
+        return TipFigures(
+            slot=tip.slot,
+            block=tip.number,
+            epoch=tip.slot // genesis.epoch_length,
+            slot_in_epoch=tip.slot % genesis.epoch_length,
+            density=self._chain.chain.count_blocks_since(tip.slot - slots + 1) / slots,
+        )
+
+
+async def _serve_until_cancelled(server: asyncio.Server) -> None:
+    try:
+        await server.serve_forever()
+    finally:
+        server.close()
