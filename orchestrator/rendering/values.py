@@ -99,3 +99,5 @@ class RelayNeighbours:
 
     own: tuple[AccessPoint, ...]
     partners: tuple[AccessPoint, ...]
+    itself: tuple[str, ...] = ()
+    """The relay's own addresses, as far as they are known; naming one of them is refused."""

@@ -1,0 +1,31 @@
+"""Digests of files: of rendered ones and of those seen on a host, computed alike. What to do about a difference is planned elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from orchestrator.fleet.observation import FileState
+from orchestrator.rendering.layout import change_class_of
+from orchestrator.rendering.values import RenderedFile
+
+__all__ = ["change_class_of", "compare_files", "digest_of_files", "file_states"]
+
+
+def file_states(rendered: Iterable[RenderedFile]) -> dict[str, FileState]:
+    """Return how rendered files would look on a host, by path."""
+    return {file.path: FileState(file.sha256, file.owner, file.group, file.mode) for file in rendered}
+
+
+def digest_of_files(files: Mapping[str, FileState], *also: str) -> str:
+    """Digest files by path, owner, group, mode and content, whatever their order, and further facts in the order given."""
+    lines = (*also, *(f"{path}\0{f.owner}\0{f.group}\0{f.mode}\0{f.sha256}" for path, f in sorted(files.items())))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def compare_files(rendered: Iterable[RenderedFile], observed: Mapping[str, FileState]) -> tuple[str, ...]:
+    """Return the paths that are absent or differ, in rendered order.
+
+    Files on the host that nobody renders any more are not looked at: nothing refers to them.
+    """
+    return tuple(path for path, wanted in file_states(rendered).items() if observed.get(path) != wanted)
