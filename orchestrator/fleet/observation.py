@@ -103,7 +103,9 @@ class CloudView:
     zones: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Region → the fleet file's subnets as (subnet id, zone)."""
     free_addresses: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """Region → how many more elastic addresses the quota allows."""
+    """Region → how many more elastic addresses the quota allows; absent where it cannot be read."""
+    warnings: tuple[str, ...] = ()
+    """What an operator should know and nothing fails for: a quota that may not be read, a subnet that is missing."""
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
@@ -198,7 +200,12 @@ class Verdict(StrEnum):
     NO_COMMON_VERSION = "no_common_version"
     REFUSED_BY_PEER = "refused_by_peer"
     PROTOCOL_ERROR = "protocol_error"
-    CLOSED = "closed"
+    UNKNOWN_NAME = "unknown_name"
+    CLOSED_BEFORE_ANSWER = "closed_before_answer"
+    ANSWER_TIMEOUT = "answer_timeout"
+    CLOSED_AFTER_HANDSHAKE = "closed_after_handshake"
+    NOT_ASKED = "not_asked"
+    """This machine could not ask; nothing is known about the peer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,112 @@
+"""The fleet's security group: found or made, one a VPC, and its rules put right. Safe to repeat, from many threads.
+
+Safe without fencing: a group's name is unique in its VPC, so that two makers meet in one group; a rule exists once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from orchestrator.adapters.aws_clients import Clients, ExpectedCode
+from orchestrator.adapters.aws_requests import (
+    TAG_FLEET,
+    TAG_STORE,
+    group_name,
+    pick_excess,
+    pick_missing_rules,
+    render_tags,
+    wanted_rules,
+)
+from orchestrator.adapters.aws_view import parse_tags
+from orchestrator.errors import CloudRefused, CloudUnavailable
+from orchestrator.spec.model import FleetSpec
+
+VISIBLE_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
+_DUPLICATE_GROUP = frozenset({"InvalidGroup.Duplicate"})
+_DUPLICATE_RULE = frozenset({"InvalidPermission.Duplicate"})
+_NO_SUCH_RULE = frozenset({"InvalidPermission.NotFound"})
+
+
+class Access:
+    """Who may connect to the relays of one fleet."""
+
+    def __init__(self, clients: Clients, spec: FleetSpec, store_id: str) -> None:
+        self._clients = clients
+        self._spec = spec
+        self._store_id = store_id
+        self._lock = Lock()
+        self._vpc_locks: dict[str, Lock] = {}
+
+    def ensure_group(self, region: str, vpc_id: str) -> str:
+        """Find or make the group, mend its rules, and return its id."""
+        with self._lock:
+            own = self._vpc_locks.setdefault(vpc_id, Lock())
+        with own:
+            group = self._find(region, vpc_id) or self._make(region, vpc_id)
+            self._refuse_foreign(region, group)
+            self._mend(region, group)
+            return str(group["GroupId"])
+
+    def _find(self, region: str, vpc_id: str) -> Mapping[str, Any] | None:
+        filters = [
+            {"Name": "group-name", "Values": [group_name(self._spec.fleet)]},
+            {"Name": "vpc-id", "Values": [vpc_id]},
+        ]
+        found = self._clients.pages(region, "describe_security_groups", "SecurityGroups", Filters=filters)
+        return found[0] if found else None
+
+    def _make(self, region: str, vpc_id: str) -> Mapping[str, Any]:
+        name = group_name(self._spec.fleet)
+        tags = {TAG_FLEET: self._spec.fleet, TAG_STORE: self._store_id, "Name": name}
+        # A duplicate means that somebody, or our own repeated call, was quicker: it is found below.
+        with suppress(ExpectedCode):
+            self._clients.call(
+                region,
+                "create_security_group",
+                expected=_DUPLICATE_GROUP,
+                GroupName=name,
+                Description=f"Relays of genesis-fleet {self._spec.fleet}",
+                VpcId=vpc_id,
+                TagSpecifications=[{"ResourceType": "security-group", "Tags": render_tags(tags)}],
+            )
+        seen: list[Mapping[str, Any]] = []
+
+        def is_seen() -> bool:
+            group = self._find(region, vpc_id)
+            seen.extend([group] if group else [])
+            return group is not None
+
+        if not self._clients.wait_until(is_seen, VISIBLE_PAUSES_SECONDS):
+            raise CloudUnavailable(
+                f"The security group {name} was made in {region} but is not visible yet.",
+                next_step="The next look finds it.",
+            )
+        return seen[-1]
+
+    def _refuse_foreign(self, region: str, group: Mapping[str, Any]) -> None:
+        if parse_tags(group).get(TAG_FLEET) != self._spec.fleet:
+            raise CloudRefused(
+                f"The security group {group['GroupId']} in {region} has the name {group['GroupName']} but not the tag "
+                f"{TAG_FLEET}={self._spec.fleet}, so it is not this fleet's to change.",
+                next_step="Rename or delete that group, or give it the tag if it is meant for this fleet.",
+            )
+
+    def _mend(self, region: str, group: Mapping[str, Any]) -> None:
+        """Add before removing: an operator who narrows the networks keeps the way in that stays allowed."""
+        permissions = tuple(group.get("IpPermissions", ()))
+        for rule in pick_missing_rules(wanted_rules(self._spec), permissions):
+            self._change(
+                region, "authorize_security_group_ingress", _DUPLICATE_RULE, group["GroupId"], rule.as_permission()
+            )
+        for permission in pick_excess(self._spec, permissions):
+            self._change(region, "revoke_security_group_ingress", _NO_SUCH_RULE, group["GroupId"], permission)
+
+    def _change(
+        self, region: str, operation: str, done: frozenset[str], group_id: str, permission: Mapping[str, Any]
+    ) -> None:
+        """One rule a call: in a call with several, one that exists already fails them all."""
+        with suppress(ExpectedCode):
+            self._clients.call(region, operation, expected=done, GroupId=group_id, IpPermissions=[permission])
