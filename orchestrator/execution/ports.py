@@ -54,10 +54,17 @@ class CloudPort(Protocol):
     """Instances, disks and addresses of one fleet. All calls raise CloudRefused or CloudUnavailable."""
 
     def observe_cloud(self) -> CloudView:
-        """List everything that carries this fleet's tag, in all its regions; a silent region is named, not raised."""
+        """List everything that carries this fleet's tag, in all its regions; a silent region is named, not raised.
+
+        Terminated instances are listed as long as the cloud lists them. Only credentials and permissions raise.
+        """
 
     def render_launch(self, identity: ServerIdentity) -> str:
-        """Return the complete launch request as canonical JSON, without calling the cloud's effects."""
+        """Return the complete launch request as canonical JSON. Launches nothing.
+
+        The request names a security group, so this finds or makes the group and mends its rules: idempotent, and
+        without a trace in any instance. The request is then recorded before `start_launch`.
+        """
 
     def start_launch(self, region: str, request_json: str) -> LaunchResult:
         """Make the instance of a recorded request: find it by its token first, then launch."""
@@ -178,6 +185,9 @@ class StorePort(Protocol):
     def delete_attempts(self, relay: str, intent: str) -> None:
         """Forget failures after a success."""
 
+    def delete_all_attempts(self) -> None:
+        """Forget every failure: an operator asked for a new try."""
+
     def save_missed(self, missed_since: Mapping[str, datetime]) -> None:
         """Replace the times at which instances were first missed."""
 
@@ -195,6 +205,26 @@ class StorePort(Protocol):
 
     def release_lease(self, lease: Lease) -> None:
         """Give the lease back; harmless if it is held by someone else by now."""
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """An SSH host key."""
+
+    private: str
+    """OpenSSH private key, text."""
+    public: str
+    """`ssh-ed25519 AAAA…`, without a comment."""
+
+
+class KeysPort(Protocol):
+    """Makes keys; the only source of randomness."""
+
+    def make_host_key(self, purpose: str) -> KeyPair:
+        """Return a fresh ed25519 key pair."""
 
 
 # --- clock and background --------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from orchestrator.fleet.observation import (
     HostFacts,
@@ -25,8 +24,8 @@ from orchestrator.fleet.observation import (
 )
 from orchestrator.fleet.record import FleetRecord
 from orchestrator.fleet.relay import Relay
+from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health, Phase, RelayView
-from orchestrator.spec.model import FleetSpec
 
 _View = Callable[[Phase, Health, str], RelayView]
 
@@ -66,9 +65,7 @@ def list_slots(relays: Sequence[Relay], observation: Observation, record: FleetR
     )
 
 
-def assess_relay(
-    slot: Slot, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
-) -> RelayView:
+def assess_relay(slot: Slot, look: Look) -> RelayView:
     """Return this relay's view, without what depends on rendered files (see `reconcile`)."""
     relay, instance = slot.relay, slot.current
 
@@ -76,36 +73,25 @@ def assess_relay(
         address = instance.address if instance else None
         return RelayView(relay.name, relay.region, phase, health, reason, instance, address)
 
-    if (silent := observation.cloud.silent_regions.get(relay.region)) is not None:
+    if (silent := look.seen.cloud.silent_regions.get(relay.region)) is not None:
         return view(Phase.UNKNOWN, Health.UNKNOWN, f"the cloud does not answer for {relay.region}: {silent}")
     if instance is None:
         return view(Phase.ABSENT, Health.UNHEALTHY, "has no instance")
-    if (death := why_dead(instance, spec, observation, record, now)) is not None:
+    if (death := why_dead(instance, look)) is not None:
         return view(Phase.DEAD, Health.UNHEALTHY, death)
     if instance.state is InstanceState.PENDING:
         return view(Phase.LAUNCHING, Health.UNHEALTHY, "the cloud is starting the instance")
     if instance.address is None:
         return view(Phase.LAUNCHING, Health.UNHEALTHY, "the instance has no public address yet")
-    if (work := observation.in_flight.get(relay.name)) is not None and work.intent in ("prepare", "stage"):
+    if (quarrel := why_keys_disagree(instance, look.record)) is not None:
+        return view(Phase.UNKNOWN, Health.UNKNOWN, quarrel)
+    if (work := look.seen.in_flight.get(relay.name)) is not None and work.intent in ("prepare", "stage"):
         phase = Phase.PREPARING if work.intent == "prepare" else Phase.STAGING
         return view(phase, Health.UNHEALTHY, work.progress or f"{work.intent} is under way")
-    match observation.hosts.get(instance.instance_id):
-        case Unreachable(reason):
-            return _unreachable(view, reason, instance, record)
-        case WrongHostKey(reason):
-            return view(Phase.UNKNOWN, Health.UNKNOWN, f"refused to talk to {instance.address}: {reason}")
-        case HostFacts() as facts:
-            return _from_node(view, facts, observation.sightings.get(relay.name))
-        case None:
-            sighting = observation.sightings.get(relay.name)
-            if sighting is not None and sighting.verdict is Verdict.OK:
-                return view(Phase.SERVING, Health.HEALTHY, "serves")
-            return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
+    return _from_host(view, instance, look)
 
 
-def why_dead(
-    instance: Instance, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
-) -> str | None:
+def why_dead(instance: Instance, look: Look) -> str | None:
     """Return the evidence that an instance is dead, or None. Being unreachable is none, unless it lasts while others answer."""
     match instance.state:
         case InstanceState.STOPPED | InstanceState.STOPPING:
@@ -114,23 +100,52 @@ def why_dead(
             return f"the cloud says {instance.instance_id} is {instance.state.value}"
         case InstanceState.PENDING | InstanceState.RUNNING:
             pass
-    if not isinstance(observation.hosts.get(instance.instance_id), Unreachable):
+    if not isinstance(look.seen.hosts.get(instance.instance_id), Unreachable):
         return None
     if instance.status is InstanceStatus.IMPAIRED:
         return f"the cloud says {instance.instance_id} is impaired, and it does not answer"
-    if not _others_answer(instance, observation):
+    if not _others_answer(instance, look.seen):
         return None
-    sighting = observation.sightings.get(instance.relay)
+    sighting = look.seen.sightings.get(instance.relay)
     if sighting is not None and sighting.verdict in (Verdict.OK, Verdict.STALE_TIP):
         return None
-    if instance.instance_id not in record.identities and now - instance.launched_at > spec.rollout.boot_deadline:
-        minutes = (now - instance.launched_at).total_seconds() / 60
+    if (
+        instance.instance_id not in look.record.identities
+        and look.now - instance.launched_at > look.spec.rollout.boot_deadline
+    ):
+        minutes = (look.now - instance.launched_at).total_seconds() / 60
         return f"{instance.instance_id} never answered in the {minutes:.0f} minutes since its launch"
-    since = record.missed_since.get(instance.instance_id)
-    if since is not None and now - since > spec.rollout.replace_after:
-        minutes = (now - since).total_seconds() / 60
+    since = look.record.missed_since.get(instance.instance_id)
+    if since is not None and look.now - since > look.spec.rollout.replace_after:
+        minutes = (look.now - since).total_seconds() / 60
         return f"{instance.instance_id} has not answered for {minutes:.0f} minutes while others do"
     return None
+
+
+def _from_host(view: _View, instance: Instance, look: Look) -> RelayView:
+    sighting = look.seen.sightings.get(instance.relay)
+    match look.seen.hosts.get(instance.instance_id):
+        case Unreachable(reason):
+            return _unreachable(view, reason, instance, look.record)
+        case WrongHostKey(reason):
+            return view(Phase.UNKNOWN, Health.UNKNOWN, f"refused to talk to {instance.address}: {reason}")
+        case HostFacts() as facts:
+            return _from_node(view, facts, sighting)
+        case None:
+            if sighting is not None and sighting.verdict is Verdict.OK:
+                return view(Phase.SERVING, Health.HEALTHY, "serves")
+            return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
+
+
+def why_keys_disagree(instance: Instance, record: FleetRecord) -> str | None:
+    """Return the refusal if record and tag name different host keys: one of them was tampered with."""
+    identity = record.identities.get(instance.instance_id)
+    if identity is None or instance.host_key is None or identity.public_key == instance.host_key:
+        return None
+    return (
+        f"the record pins {instance.instance_id} to {identity.public_key}, its tag says {instance.host_key}: "
+        "not talked to until an operator has found out which is true"
+    )
 
 
 def is_mostly_unknown(views: Sequence[RelayView]) -> bool:
@@ -177,6 +192,8 @@ def _from_wire(view: _View, sighting: Sighting | None) -> RelayView:
     match sighting.verdict:
         case Verdict.OK:
             return view(Phase.SERVING, Health.HEALTHY, "serves")
+        case Verdict.NOT_ASKED:
+            return view(Phase.UNKNOWN, Health.UNKNOWN, f"could not be probed: {sighting.detail}")
         case Verdict.WRONG_MAGIC:
             return view(Phase.QUARANTINED, Health.UNHEALTHY, f"is on another network: {sighting.detail}")
         case Verdict.STALE_TIP:
@@ -191,7 +208,10 @@ def _from_wire(view: _View, sighting: Sighting | None) -> RelayView:
             | Verdict.NO_COMMON_VERSION
             | Verdict.REFUSED_BY_PEER
             | Verdict.PROTOCOL_ERROR
-            | Verdict.CLOSED
+            | Verdict.UNKNOWN_NAME
+            | Verdict.CLOSED_BEFORE_ANSWER
+            | Verdict.CLOSED_AFTER_HANDSHAKE
+            | Verdict.ANSWER_TIMEOUT
         ):
             return view(Phase.SYNCING, Health.UNHEALTHY, f"does not serve: {sighting.detail}")
 

@@ -43,8 +43,10 @@ def _many_retirements(spec: FleetSpec, observation: Observation) -> list[Finding
     return [
         (
             name,
-            f"the fleet file would retire {len(surplus)} of {len(present)} relays ({', '.join(sorted(surplus))}); "
-            f"more than {limit} at once needs `--confirm {name}`",
+            (
+                f"the fleet file would retire {len(surplus)} of {len(present)} relays ({', '.join(sorted(surplus))}); "
+                f"more than {limit} at once needs `--confirm {name}`"
+            ),
         )
     ]
 
@@ -70,8 +72,10 @@ def _other_magic(spec: FleetSpec, observation: Observation, record: FleetRecord)
     return [
         (
             name,
-            f"this fleet serves the network with magic {others[0]}, the fleet file says {spec.network.magic}; "
-            f"changing a fleet's network needs `--confirm {name}`",
+            (
+                f"this fleet serves the network with magic {others[0]}, the fleet file says {spec.network.magic}; "
+                f"changing a fleet's network needs `--confirm {name}`"
+            ),
         )
     ]
 

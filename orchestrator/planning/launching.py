@@ -7,15 +7,15 @@ attempt (another zone) is made only after the cloud refused the last one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from orchestrator.fleet.observation import Observation
-from orchestrator.fleet.record import FleetRecord, LaunchIntent
+from orchestrator.fleet.record import LaunchIntent
 from orchestrator.planning.assess import Slot
+from orchestrator.planning.look import Look
 from orchestrator.planning.placement import pick_subnet
 from orchestrator.planning.plan import Hold, Launch
 from orchestrator.planning.retries import why_not_retry
-from orchestrator.spec.model import FleetSpec
 
 VISIBILITY = timedelta(seconds=90)
 """How long a launched instance may be missing from the cloud's lists (eventual consistency) before it counts as deleted."""
@@ -24,35 +24,32 @@ CAPACITY_MEMORY = timedelta(minutes=10)
 """How long a zone that had no capacity is passed over."""
 
 
-def plan_launch(
-    slot: Slot,
-    reason: str,
-    spec: FleetSpec,
-    observation: Observation,
-    record: FleetRecord,
-    planned: Sequence[str],
-    now: datetime,
-) -> Launch | Hold:
+def plan_launch(slot: Slot, reason: str, look: Look, planned: Sequence[str]) -> Launch | Hold:
     """Plan the launch of this slot's next generation. `planned` are the subnets this plan already launches into."""
     relay = slot.relay
-    if spec.cloud.kind == "static":
+    if look.spec.cloud.kind == "static":
         return Hold(relay.name, "launch", f"{reason}; it is a named host: repair it, or name another in the fleet file")
-    mine = sorted((i for i in record.intents if i.relay == relay.name), key=lambda i: (i.generation, i.attempt))
+    mine = sorted((i for i in look.record.intents if i.relay == relay.name), key=lambda i: (i.generation, i.attempt))
     newest = mine[-1] if mine else None
     if newest is not None and newest.instance_id is None and newest.refused is None:
-        return _repeat(newest, observation)
-    if newest is not None and newest.instance_id is not None and now - newest.at < VISIBILITY and slot.current is None:
-        age = (now - newest.at).total_seconds()
+        return _repeat(newest, look.seen)
+    if (
+        newest is not None
+        and newest.instance_id is not None
+        and look.now - newest.at < VISIBILITY
+        and slot.current is None
+    ):
+        age = (look.now - newest.at).total_seconds()
         return Hold(
             relay.name, "launch", f"{newest.instance_id} was launched {age:.0f} s ago; not listed yet", passes=True
         )
-    if (hold := why_not_retry(record, relay.name, "launch", spec.rollout, now)) is not None:
+    if (hold := why_not_retry(look, relay.name, "launch")) is not None:
         return hold
     generation, attempt = _next_number(slot, newest)
-    refused = [i for i in mine if i.generation == generation and i.refused and now - i.at < CAPACITY_MEMORY]
-    place = pick_subnet(relay, observation.cloud, planned, refused)
+    refused = [i for i in mine if i.generation == generation and i.refused and look.now - i.at < CAPACITY_MEMORY]
+    place = pick_subnet(relay, look.seen.cloud, planned, refused)
     if place is None:
-        return Hold(relay.name, "launch", _no_place(relay.region, observation, refused))
+        return Hold(relay.name, "launch", _no_place(relay.region, look.seen, refused))
     return Launch(relay.name, relay.region, place[0], place[1], generation, attempt, reason)
 
 

@@ -6,43 +6,37 @@ An instance that could not be asked is never retired; a dead one needs no stoppi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, Observation, UnitState
-from orchestrator.fleet.record import FleetRecord
+from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
 from orchestrator.planning.assess import GONE, Slot, why_dead
+from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
-from orchestrator.spec.model import FleetSpec
 
 STOPPED = (UnitState.ABSENT, UnitState.INACTIVE, UnitState.FAILED)
 
 
-def plan_older_generations(
-    slot: Slot, view: RelayView, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
-) -> list[Action | Hold]:
+def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Action | Hold]:
     """Retire what an earlier generation, or a launch made twice, has left behind this slot's current instance."""
     current = slot.current
     steps: list[Action | Hold] = []
     for instance in slot.instances[1:]:
         double = current is not None and instance.generation == current.generation
-        death = why_dead(instance, spec, observation, record, now)
+        death = why_dead(instance, look)
         if double:
             steps.append(Retire(slot.relay.name, instance, f"was launched twice; {_id(current)} is the one on record"))
         elif death is not None and current is not None and current.state is InstanceState.RUNNING:
             steps.append(Retire(slot.relay.name, instance, f"{death}; replaced by {_id(current)}"))
         elif view.health is Health.HEALTHY:
-            steps.append(plan_leaving(instance, f"replaced by {_id(current)}", spec, observation, record, now))
+            steps.append(plan_leaving(instance, f"replaced by {_id(current)}", look))
     return steps
 
 
-def plan_surplus(
-    wanted: Sequence[str], spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
-) -> tuple[list[RelayView], list[Action | Hold]]:
+def plan_surplus(wanted: Sequence[str], look: Look) -> tuple[list[RelayView], list[Action | Hold]]:
     """Retire the instances of relays that the fleet file no longer asks for."""
     views: list[RelayView] = []
     steps: list[Action | Hold] = []
-    for instance in sorted(observation.cloud.instances, key=lambda i: (i.relay, i.generation)):
+    for instance in sorted(look.seen.cloud.instances, key=lambda i: (i.relay, i.generation)):
         if instance.relay in wanted or instance.state in GONE:
             continue
         reason = "the fleet file no longer asks for it"
@@ -58,25 +52,23 @@ def plan_surplus(
                 retiring=True,
             )
         )
-        if (work := observation.in_flight.get(instance.relay)) is not None:
+        if (work := look.seen.in_flight.get(instance.relay)) is not None:
             steps.append(Hold(instance.relay, "retire", work.progress or f"{work.intent} is under way", passes=True))
         else:
-            steps.append(plan_leaving(instance, reason, spec, observation, record, now))
+            steps.append(plan_leaving(instance, reason, look))
     return views, steps
 
 
-def plan_leaving(
-    instance: Instance, reason: str, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
-) -> Action | Hold:
+def plan_leaving(instance: Instance, reason: str, look: Look) -> Action | Hold:
     """Stop the node, then let the instance go; hold while that cannot be seen to be done."""
     name = instance.relay
-    if (hold := why_not_retry(record, name, "retire", spec.rollout, now)) is not None:
+    if (hold := why_not_retry(look, name, "retire")) is not None:
         return hold
-    if (death := why_dead(instance, spec, observation, record, now)) is not None:
+    if (death := why_dead(instance, look)) is not None:
         return Retire(name, instance, f"{reason}; {death}")
-    if instance.state is InstanceState.PENDING or instance.instance_id not in record.identities:
+    if instance.state is InstanceState.PENDING or instance.instance_id not in look.record.identities:
         return Retire(name, instance, f"{reason}; it was never deployed")
-    facts = _facts(observation.hosts, instance)
+    facts = _facts(look.seen.hosts, instance)
     if facts is None:
         return Hold(name, "retire", f"{reason}, but it could not be asked whether its node is stopped")
     if facts.unit in STOPPED:

@@ -6,12 +6,12 @@ One step at a time; the next look decides the one after. Whether a disturbing st
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
-from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, Observation, UnitState
+from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
 from orchestrator.fleet.record import FleetRecord
 from orchestrator.planning.assess import Slot, why_dead
 from orchestrator.planning.budget import Budget
+from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Phase, Prepare, RelayView, Stage
 from orchestrator.planning.retries import why_not_retry
 from orchestrator.rendering.digest import compare_files
@@ -23,44 +23,40 @@ def plan_step(
     slot: Slot,
     view: RelayView,
     rendered: RenderedRelay,
-    network_digest: str,
     baseline: str,
-    spec: FleetSpec,
-    observation: Observation,
-    record: FleetRecord,
+    look: Look,
     budget: Budget,
-    now: datetime,
 ) -> tuple[RelayView, Action | Hold | None]:
     """Return the view with what is pending, and this relay's one action or hold; None when it is as wanted."""
     instance = slot.current
     assert instance is not None  # noqa: S101 - callers pass slots with an instance only
     name = view.name
-    furnish = _plan_furnish(slot, instance, spec, observation, record, now)
+    furnish = _plan_furnish(slot, instance, look)
     if furnish is not None:
-        return view, _unless_waiting(furnish, record, "furnish", spec, now)
-    facts = observation.hosts.get(instance.instance_id)
+        return view, _unless_waiting(furnish, "furnish", look)
+    facts = look.seen.hosts.get(instance.instance_id)
     if not isinstance(facts, HostFacts):
         return view, Hold(name, "inspect", view.reason, passes=view.phase is not Phase.UNKNOWN)
     if facts.working:
         return view, Hold(name, facts.working, f"another run is at work on the host ({facts.working})", passes=True)
-    if (prepare := _plan_prepare(name, instance, facts, baseline, record)) is not None:
+    if (prepare := _plan_prepare(name, instance, facts, baseline, look.record)) is not None:
         preparing = replace(view, phase=Phase.PREPARING, health=Health.UNHEALTHY, reason=prepare.reason)
-        return preparing, _unless_waiting(prepare, record, "prepare", spec, now)
-    view = _with_pending(view, facts, rendered, spec)
-    missing = {rendered.release.sha256, network_digest} - facts.staged
+        return preparing, _unless_waiting(prepare, "prepare", look)
+    view = _with_pending(view, facts, rendered, look.spec)
+    missing = {rendered.release.sha256, look.wanted.network.digest} - facts.staged
     if missing:
         what = f"release {rendered.release.version}" if rendered.release.sha256 in missing else "the network's files"
         stage = Stage(name, instance, rendered, f"{what} is not staged")
         staging = view if view.health is Health.HEALTHY else replace(view, phase=Phase.STAGING, reason=stage.reason)
-        return staging, _unless_waiting(stage, record, "stage", spec, now)
+        return staging, _unless_waiting(stage, "stage", look)
     if view.pending is not None:
-        return view, _plan_deploy(view, instance, facts, rendered, spec, record, budget, now)
+        return view, _plan_deploy(view, instance, facts, rendered, look, budget)
     return view, _wait_for_node(view, facts)
 
 
 def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, spec: FleetSpec) -> RelayView:
     """Compare the host with what was rendered; running digests tell what the node really started with."""
-    paths = compare_files(rendered, facts.files)
+    paths = compare_files(rendered.files, facts.files)
     classes = {file.path: file.change for file in rendered.files}
     changes = [classes.get(path, ChangeClass.NONE) for path in paths]
     drift = list(paths)
@@ -90,14 +86,12 @@ def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, sp
     )
 
 
-def _plan_furnish(
-    slot: Slot, instance: Instance, spec: FleetSpec, observation: Observation, record: FleetRecord, now: datetime
-) -> Furnish | Hold | None:
-    if spec.cloud.kind == "static" or instance.state is not InstanceState.RUNNING:
+def _plan_furnish(slot: Slot, instance: Instance, look: Look) -> Furnish | Hold | None:
+    if look.spec.cloud.kind == "static" or instance.state is not InstanceState.RUNNING:
         return None
-    cloud = observation.cloud
+    cloud = look.seen.cloud
     lacking = []
-    if spec.regions[instance.region].addresses == "elastic" and not any(
+    if look.spec.regions[instance.region].addresses == "elastic" and not any(
         a.attached_to == instance.instance_id for a in cloud.addresses
     ):
         lacking.append("its elastic address")
@@ -105,7 +99,7 @@ def _plan_furnish(
         lacking.append("its chain disk")
     if not lacking:
         return None
-    dead = [i for i in slot.instances[1:] if why_dead(i, spec, observation, record, now) is not None]
+    dead = [i for i in slot.instances[1:] if why_dead(i, look) is not None]
     holding = {v.attached_to for v in cloud.volumes} | {a.attached_to for a in cloud.addresses}
     waits_for = next((i for i in dead if i.instance_id in holding), None)
     if waits_for is not None:
@@ -133,10 +127,8 @@ def _plan_deploy(
     instance: Instance,
     facts: HostFacts,
     rendered: RenderedRelay,
-    spec: FleetSpec,
-    record: FleetRecord,
+    look: Look,
     budget: Budget,
-    now: datetime,
 ) -> Action | Hold:
     change = view.pending or ChangeClass.NONE
     what = f"{_some(view.drift)} differ" if len(view.drift) > 1 else f"{view.drift[0]} differs"
@@ -147,7 +139,7 @@ def _plan_deploy(
         return Hold(view.name, "deploy", f"{what}; the node is still stopping", passes=True)
     if facts.firewall_pending:
         return Hold(view.name, "deploy", "firewall rules wait for their confirmation or their undoing", passes=True)
-    if (hold := why_not_retry(record, view.name, "deploy", spec.rollout, now)) is not None:
+    if (hold := why_not_retry(look, view.name, "deploy")) is not None:
         return hold
     if disturbs and (full := budget.why_not_disturb(view.name, view.region)) is not None:
         return Hold(view.name, "restart", f"{what}; {full}", passes=bool(budget.out))
@@ -164,12 +156,10 @@ def _wait_for_node(view: RelayView, facts: HostFacts) -> Hold | None:
     return None
 
 
-def _unless_waiting(
-    step: Action | Hold, record: FleetRecord, intent: str, spec: FleetSpec, now: datetime
-) -> Action | Hold:
+def _unless_waiting(step: Action | Hold, intent: str, look: Look) -> Action | Hold:
     if isinstance(step, Hold):
         return step
-    return why_not_retry(record, step.relay, intent, spec.rollout, now) or step
+    return why_not_retry(look, step.relay, intent) or step
 
 
 def _some(paths: tuple[str, ...]) -> str:

@@ -1,0 +1,246 @@
+"""The store on SQLAlchemy: SQLite for one host, PostgreSQL for several; the same statements on both.
+
+Every `save_` is one transaction, durable when it returns. Times are kept in UTC. The file of an SQLite store is
+readable by its owner alone: it holds one-time host keys until their hosts are confirmed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, inspect, select, update
+from sqlalchemy.engine import Row, make_url
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from orchestrator.adapters.store_schema import (
+    ABOUT,
+    ATTEMPTS,
+    CONFIRMATIONS,
+    IDENTITIES,
+    INTENTS,
+    LEASE,
+    METADATA,
+    MISSED,
+    SCHEMA_VERSION,
+)
+from orchestrator.errors import LeaseHeld, StoreRefused
+from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
+
+
+def open_store(url: str, fleet: str) -> Store:
+    """Open, or make, the store of a fleet. Raises StoreRefused if it is another fleet's, newer, or unreadable."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        path = Path(parsed.database)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+    engine = create_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    try:
+        _make_or_check(engine, fleet)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise StoreRefused(
+            f"the store {parsed.render_as_string(hide_password=True)} cannot be used: {error.__cause__ or error}",
+            next_step="check controller.store in the fleet file, and that its database answers",
+        ) from error
+    return Store(engine, fleet)
+
+
+class Store:
+    """One fleet's record. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine, fleet: str) -> None:
+        self._engine = engine
+        self._fleet = fleet
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def load(self) -> FleetRecord:
+        """Return the whole record."""
+        with self._engine.begin() as connection:
+            about = connection.execute(select(ABOUT).where(ABOUT.c.fleet == self._fleet)).one()
+            intents = connection.execute(
+                select(INTENTS).order_by(INTENTS.c.relay, INTENTS.c.generation, INTENTS.c.attempt)
+            )
+            identities = connection.execute(select(IDENTITIES))
+            attempts = connection.execute(select(ATTEMPTS))
+            missed = connection.execute(select(MISSED))
+            names = connection.execute(select(CONFIRMATIONS.c.name))
+            return FleetRecord(
+                store_id=about.store_id,
+                fleet=about.fleet,
+                magic=about.magic,
+                token=about.token,
+                intents=tuple(LaunchIntent(**_values(row)) for row in intents),
+                identities={row.instance_id: Identity(**_values(row)) for row in identities},
+                attempts={(row.relay, row.intent): Attempt(**_values(row)) for row in attempts},
+                missed_since={row.instance_id: _utc(row.since) for row in missed},
+                confirmed_retirements=frozenset(names.scalars()),
+            )
+
+    def save_magic(self, magic: int) -> None:
+        """Remember the network this fleet serves."""
+        with self._engine.begin() as connection:
+            connection.execute(update(ABOUT).where(ABOUT.c.fleet == self._fleet).values(magic=magic))
+
+    def save_intent(self, intent: LaunchIntent) -> None:
+        """Insert or replace a launch intent."""
+        self._replace(INTENTS, ("token",), asdict(intent))
+
+    def save_identity(self, identity: Identity) -> None:
+        """Insert or replace the pinned key of an instance."""
+        self._replace(IDENTITIES, ("instance_id",), asdict(identity))
+
+    def save_attempt(self, attempt: Attempt) -> None:
+        """Insert or replace a failed attempt."""
+        self._replace(ATTEMPTS, ("relay", "intent"), asdict(attempt))
+
+    def delete_attempts(self, relay: str, intent: str) -> None:
+        """Forget failures after a success."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.relay == relay, ATTEMPTS.c.intent == intent))
+
+    def delete_all_attempts(self) -> None:
+        """Forget every failure: an operator asked for a new try."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(ATTEMPTS))
+
+    def save_missed(self, missed_since: Mapping[str, datetime]) -> None:
+        """Replace the times at which instances were first missed."""
+        rows = [{"instance_id": key, "since": since} for key, since in sorted(missed_since.items())]
+        self._replace_all(MISSED, rows)
+
+    def save_confirmations(self, names: frozenset[str]) -> None:
+        """Replace the confirmations given for the submitted revision."""
+        self._replace_all(CONFIRMATIONS, [{"name": name} for name in sorted(names)])
+
+    def delete_instance(self, instance_id: str) -> None:
+        """Forget everything about an instance that is gone; its launch intent stays, without its request.
+
+        The intent keeps the generation number, so that a name's generations never repeat.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(delete(IDENTITIES).where(IDENTITIES.c.instance_id == instance_id))
+            connection.execute(delete(MISSED).where(MISSED.c.instance_id == instance_id))
+            connection.execute(update(INTENTS).where(INTENTS.c.instance_id == instance_id).values(request_json=""))
+
+    def acquire_lease(self, holder: str, now: datetime, until: datetime, least_token: int) -> Lease:
+        """Take or renew the lease in one transaction. Raises LeaseHeld."""
+        with self._engine.begin() as connection:
+            row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet).with_for_update()).one_or_none()
+            if row is not None and row.holder != holder and _utc(row.until) > now:
+                raise _held(row)
+            renews = row is not None and row.holder == holder and _utc(row.until) > now
+            about = connection.execute(select(ABOUT.c.token).where(ABOUT.c.fleet == self._fleet).with_for_update())
+            token = row.token if renews and row is not None else max(about.scalar_one(), least_token) + 1
+            connection.execute(delete(LEASE).where(LEASE.c.fleet == self._fleet))
+            try:
+                connection.execute(insert(LEASE).values(fleet=self._fleet, holder=holder, token=token, until=until))
+            except IntegrityError as error:
+                raise LeaseHeld(
+                    "another controller took the lease at this very moment", next_step="try again in a minute"
+                ) from error
+            connection.execute(update(ABOUT).where(ABOUT.c.fleet == self._fleet).values(token=token))
+            return Lease(holder, token, until)
+
+    def check_lease(self, lease: Lease, now: datetime) -> None:
+        """Raise LeaseHeld unless this very lease is still held."""
+        with self._engine.begin() as connection:
+            row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet)).one_or_none()
+        if row is not None and row.holder == lease.holder and row.token == lease.token and _utc(row.until) > now:
+            return
+        if row is None or _utc(row.until) <= now:
+            raise LeaseHeld(
+                f"the lease of {lease.holder} has run out",
+                next_step="run the command again; it takes up what is there",
+            )
+        raise _held(row)
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give the lease back; harmless if it is someone else's by now."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                delete(LEASE).where(
+                    LEASE.c.fleet == self._fleet, LEASE.c.holder == lease.holder, LEASE.c.token == lease.token
+                )
+            )
+
+    def _replace(self, table: Table, keys: Sequence[str], values: Mapping[str, Any]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(table).where(*(table.c[key] == values[key] for key in keys)))
+            connection.execute(insert(table).values(**values))
+
+    def _replace_all(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(table))
+            for row in rows:
+                connection.execute(insert(table).values(**row))
+
+
+def _make_or_check(engine: Engine, fleet: str) -> None:
+    with engine.begin() as connection:
+        if inspect(connection).has_table(ABOUT.name):
+            _check_about(connection, fleet)
+            return
+        METADATA.create_all(connection)
+        store_id = uuid.uuid4().hex[:16]
+        connection.execute(
+            insert(ABOUT).values(fleet=fleet, schema_version=SCHEMA_VERSION, store_id=store_id, magic=None, token=0)
+        )
+
+
+def _check_about(connection: Connection, fleet: str) -> None:
+    version = connection.execute(select(ABOUT.c.schema_version)).scalars().first()
+    owner = connection.execute(select(ABOUT.c.fleet)).scalars().first()
+    if version is not None and version > SCHEMA_VERSION:
+        raise StoreRefused(
+            f"the store has schema version {version}, this program knows {SCHEMA_VERSION}",
+            next_step="use the newer genesis-fleet that wrote it",
+        )
+    if owner != fleet:
+        raise StoreRefused(
+            f"the store belongs to fleet {owner}, the fleet file is for {fleet}",
+            next_step="a fleet keeps its name for life: name it as before, or give the new fleet a store of its own",
+        )
+
+
+def _held(row: Row[Any]) -> LeaseHeld:
+    until = _utc(row.until)
+    return LeaseHeld(
+        f"{row.holder} holds the lease until {until:%H:%M:%S} UTC (fencing token {row.token})",
+        next_step="wait until it has ended, or end that controller; a dead one's lease runs out by itself",
+    )
+
+
+def _values(row: Row[Any]) -> dict[str, Any]:
+    return {key: _utc(value) if isinstance(value, datetime) else value for key, value in row._asdict().items()}
+
+
+def _utc(value: datetime) -> datetime:
+    """SQLite gives times back without their zone; all are written in UTC."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection type
+    """Durable at every commit, readers beside a writer, and patience with another process's transaction."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the write lock at once: two controllers can then never both read a free lease and take it."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

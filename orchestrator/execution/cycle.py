@@ -1,0 +1,153 @@
+"""Look, plan, check, start, look again: the loop that `apply` runs until there is nothing left to do or only holds.
+
+Level-triggered: every round begins with a fresh look, so it does not matter what an earlier round, or an earlier
+controller, left half done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from orchestrator.errors import NotOurStore, PlanRefused
+from orchestrator.execution.execute import Executor, Hands
+from orchestrator.execution.observe import Eyes, highest_token, observe_confirmations, observe_fleet, update_missed
+from orchestrator.execution.ports import ClockPort, StorePort
+from orchestrator.fleet.observation import InFlight, Observation
+from orchestrator.fleet.record import FleetRecord, Identity, Lease
+from orchestrator.planning.assess import GONE
+from orchestrator.planning.checks import why_unsafe
+from orchestrator.planning.look import Look, Wanted
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.reconcile import plan_fleet
+
+IDLE: Mapping[str, InFlight] = MappingProxyType({})
+
+
+class Ending(StrEnum):
+    """How an apply ended."""
+
+    CONVERGED = "converged"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One look, the plan made from it, and every reason to refuse that plan."""
+
+    look: Look
+    plan: Plan
+    refusals: tuple[str, ...]
+
+
+def look_and_plan(
+    eyes: Eyes, store: StorePort, clock: ClockPort, wanted: Wanted, in_flight: Mapping[str, InFlight] = IDLE
+) -> Round:
+    """Look once and plan; starts nothing and writes nothing."""
+    record = store.load()
+    seen = observe_fleet(eyes, wanted.spec, record, in_flight)
+    look = Look(wanted, seen, record, clock.now())
+    plan = plan_fleet(look)
+    return Round(look, plan, why_unsafe(plan, wanted.spec, seen, record))
+
+
+def why_not_ours(seen: Observation, record: FleetRecord) -> str | None:
+    """Return why this controller may only read: instances that were launched from another store."""
+    others = sorted(
+        {i.store_id for i in seen.cloud.instances if i.state not in GONE and i.store_id} - {record.store_id}
+    )
+    if not others:
+        return None
+    count = sum(1 for i in seen.cloud.instances if i.store_id in others)
+    return (
+        f"{count} instances of fleet {record.fleet} belong to store {', '.join(others)}, this one is {record.store_id}"
+    )
+
+
+def require_ours(seen: Observation, record: FleetRecord) -> None:
+    """Raise NotOurStore unless every instance was launched from this store."""
+    quarrel = why_not_ours(seen, record)
+    if quarrel is not None:
+        raise NotOurStore(
+            f"{quarrel}; nothing is changed",
+            next_step="use that store (controller.store in the fleet file), or take the fleet over with `genesis-fleet adopt`",
+        )
+
+
+def require_safe(found: Round) -> None:
+    """Raise PlanRefused if the plan does what no plan may do unasked."""
+    if found.refusals:
+        raise PlanRefused(
+            "; ".join(found.refusals), next_step="correct the fleet file, or give the confirmation named above"
+        )
+
+
+def run_until_settled(
+    eyes: Eyes,
+    hands: Hands,
+    wanted: Wanted,
+    lease: Lease,
+    executor: Executor,
+    report: Callable[[Round, Mapping[str, InFlight]], None],
+) -> tuple[Ending, Round]:
+    """Run rounds until the fleet has converged, or only holds remain that time alone will not end."""
+    pause = wanted.spec.controller.look_every.total_seconds()
+    while True:
+        hands.background.raise_failures()
+        in_flight = executor.in_flight()
+        ended = executor.ended()
+        found = look_and_plan(eyes, hands.store, hands.clock, wanted, in_flight)
+        hands.store.check_lease(lease, hands.clock.now())
+        require_ours(found.look.seen, found.look.record)
+        require_safe(found)
+        confirmed = _save_what_was_seen(eyes, hands, found.look)
+        executor.start(found.plan.actions)
+        report(found, executor.in_flight())
+        idle = not found.plan.actions and not hands.background.busy() and not confirmed
+        if idle and not any(hold.passes for hold in found.plan.holds):
+            return (Ending.HELD if found.plan.holds else Ending.CONVERGED), found
+        hands.clock.wait(pause, until=lambda ended=ended: executor.ended() != ended)  # type: ignore[misc]
+
+
+def acquire(hands: Hands, holder: str, seen: Observation, wanted: Wanted) -> Lease:
+    """Take the lease with a token above whatever store and hosts have seen. Raises LeaseHeld."""
+    now = hands.clock.now()
+    return hands.store.acquire_lease(holder, now, now + wanted.spec.controller.lease, highest_token(seen))
+
+
+def _save_what_was_seen(eyes: Eyes, hands: Hands, look: Look) -> bool:
+    """Save what later looks cannot see: since when hosts are missed, and which keys were seen at work."""
+    missed = update_missed(look.seen, look.record, look.now)
+    if missed != look.record.missed_since:
+        hands.store.save_missed(missed)
+    if look.record.magic is None:
+        hands.store.save_magic(look.spec.network.magic)
+    confirmed = observe_confirmations(eyes.hosts, look.seen, look.spec, look.record)
+    for identity in confirmed:
+        hands.store.save_identity(identity)
+        _forget_one_time_key(hands, look.record, identity)
+    for instance in look.seen.cloud.instances:
+        known = look.record.identities.get(instance.instance_id)
+        if known is not None and instance.host_key is None and instance.state not in GONE:
+            hands.cloud.save_host_key(instance, known.public_key)
+    return bool(confirmed)
+
+
+def _forget_one_time_key(hands: Hands, record: FleetRecord, identity: Identity) -> None:
+    """Drop the launch request with the private half of a key that nobody accepts any more."""
+    for intent in record.intents:
+        if intent.instance_id == identity.instance_id and intent.request_json:
+            hands.store.save_intent(replace(intent, request_json=""))
+
+
+def adopt_fleet(hands: Hands, seen: Observation, record: FleetRecord, magic: int) -> int:
+    """Make this store the owner of every instance: keys from tags onto the record, then the tags. Return how many."""
+    instances = [i for i in seen.cloud.instances if i.state not in GONE]
+    for instance in instances:
+        if instance.host_key is not None and instance.instance_id not in record.identities:
+            hands.store.save_identity(Identity(instance.instance_id, instance.relay, instance.host_key, confirmed=True))
+    hands.store.save_magic(magic)
+    hands.cloud.save_ownership(instances, record.store_id)
+    return len(instances)

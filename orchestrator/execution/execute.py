@@ -1,0 +1,284 @@
+"""Starts what a plan says and records what came of it. Decides nothing: every choice is in the action already.
+
+Effects run beside the cycle, at most one a relay. Before each: the lease is checked and what must survive a crash is
+saved. After each host ends, its relay is free again, while others of the same run go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from orchestrator.errors import CloudRefused, CloudUnavailable
+from orchestrator.execution.ports import (
+    BackgroundPort,
+    ClockPort,
+    CloudPort,
+    HostDone,
+    HostFailed,
+    HostLost,
+    HostResult,
+    HostsPort,
+    HostTarget,
+    KeysPort,
+    Launched,
+    LaunchRefused,
+    ServerIdentity,
+    StorePort,
+)
+from orchestrator.execution.targets import accepted_host_keys, host_target
+from orchestrator.fleet.observation import InFlight, Instance
+from orchestrator.fleet.record import Attempt, Identity, LaunchIntent, Lease
+from orchestrator.planning.look import Wanted
+from orchestrator.planning.plan import Action, Deploy, Furnish, Launch, Prepare, Retire, Stage, Stop
+from orchestrator.rendering.user_data import render_user_data
+from orchestrator.rendering.variables import deploy_variables, prepare_variables, stage_variables
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a relay, for the live view and the log."""
+
+    relay: str
+    intent: str
+    outcome: str
+    """`started`, `done`, `failed` or `lost`."""
+    text: str
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What effects need."""
+
+    cloud: CloudPort
+    hosts: HostsPort
+    store: StorePort
+    clock: ClockPort
+    keys: KeysPort
+    background: BackgroundPort
+
+
+HostAction = Prepare | Stage | Deploy | Stop | Retire
+
+
+class Executor:
+    """Carries out plans under one lease; keeps what is in flight, and nothing else."""
+
+    def __init__(
+        self, hands: Hands, wanted: Wanted, lease: Lease, authorized_key: str, report: Callable[[Event], None]
+    ) -> None:
+        self._hands = hands
+        self._wanted = wanted
+        self._lease = lease
+        self._authorized_key = authorized_key
+        self._report = report
+        self._lock = threading.Lock()
+        self._in_flight: dict[str, InFlight] = {}
+        self._ended = 0
+
+    def in_flight(self) -> Mapping[str, InFlight]:
+        """Return a copy of what is under way, by relay."""
+        with self._lock:
+            return dict(self._in_flight)
+
+    def ended(self) -> int:
+        """Return how many works have ended so far; a change means: look again."""
+        with self._lock:
+            return self._ended
+
+    def start(self, actions: Iterable[Action]) -> None:
+        """Start every action, hosts with the same intent side by side in one run."""
+        runs: dict[tuple[str, str], list[HostAction]] = {}
+        for action in actions:
+            self._begin(action)
+            match action:
+                case Launch():
+                    self._in_background(action, partial(self._launch, action))
+                case Furnish():
+                    self._in_background(action, partial(self._hands.cloud.run_furnish, action.instance))
+                case Retire() if self._wanted.spec.cloud.kind == "aws":
+                    self._in_background(action, partial(self._terminate, action))
+                case Prepare():
+                    runs.setdefault(("prepare", action.step), []).append(action)
+                case Stage() | Deploy() | Stop() | Retire():
+                    runs.setdefault((intent_of(action), ""), []).append(action)
+        for (intent, _), group in runs.items():
+            self._hands.background.start(intent, partial(self._run, intent, group))
+
+    # --- one relay's bookkeeping -------------------------------------------------------------------------------------
+
+    def _begin(self, action: Action) -> None:
+        intent = intent_of(action)
+        with self._lock:
+            self._in_flight[action.relay] = InFlight(intent, self._hands.clock.now())
+        self._report(Event(action.relay, intent, "started", action.reason))
+
+    def _end(self, relay: str) -> None:
+        with self._lock:
+            self._in_flight.pop(relay, None)
+            self._ended += 1
+
+    def _failed(self, relay: str, intent: str, error: str) -> None:
+        earlier = self._hands.store.load().attempts.get((relay, intent))
+        failures = earlier.failures + 1 if earlier else 1
+        self._hands.store.save_attempt(Attempt(relay, intent, failures, self._hands.clock.now(), error))
+        self._report(Event(relay, intent, "failed", error))
+
+    def _done(self, relay: str, intent: str, text: str, *, changed: bool) -> None:
+        self._hands.store.delete_attempts(relay, intent)
+        self._report(Event(relay, intent, "done", text, changed=changed))
+
+    def _check_lease(self) -> None:
+        """Read the lease again before an effect: whoever lost it stops here."""
+        self._hands.store.check_lease(self._lease, self._hands.clock.now())
+
+    # --- the cloud ---------------------------------------------------------------------------------------------------
+
+    def _in_background(self, action: Launch | Furnish | Retire, work: Callable[[], str]) -> None:
+        """Start one call to the cloud. What the cloud refuses is this relay's failed attempt; a lost lease ends all."""
+        intent = intent_of(action)
+
+        def run() -> None:
+            try:
+                self._check_lease()
+                self._done(action.relay, intent, work(), changed=True)
+            except (CloudRefused, CloudUnavailable) as error:
+                self._failed(action.relay, intent, error.message)
+            finally:
+                self._end(action.relay)
+
+        self._hands.background.start(f"{intent} {action.relay}", run)
+
+    def _launch(self, action: Launch) -> str:
+        """Save the whole request, then make the call: a crash between the two repeats the same call."""
+        store = self._hands.store
+        intent = self._recorded(action) or self._new_intent(action)
+        store.save_intent(intent)
+        result = self._hands.cloud.start_launch(action.region, intent.request_json)
+        match result:
+            case Launched(instance_id):
+                store.save_intent(replace(intent, instance_id=instance_id))
+                return f"{instance_id} in {action.zone or action.subnet}"
+            case LaunchRefused(reason, capacity):
+                store.save_intent(replace(intent, refused=reason))
+                if not capacity:
+                    raise CloudRefused(reason)
+                return f"{action.zone or action.subnet} refused: {reason}; another zone is next"
+
+    def _recorded(self, action: Launch) -> LaunchIntent | None:
+        if action.repeat_token is None:
+            return None
+        intents = self._hands.store.load().intents
+        return next((intent for intent in intents if intent.token == action.repeat_token), None)
+
+    def _new_intent(self, action: Launch) -> LaunchIntent:
+        spec = self._wanted.spec
+        record = self._hands.store.load()
+        token = launch_token(record.store_id, action.relay, action.generation, action.attempt)
+        key = self._hands.keys.make_host_key(token)
+        user_data = render_user_data(
+            hostname=action.relay,
+            user=spec.ssh.user,
+            authorized_key=self._authorized_key,
+            one_time_private_key=key.private,
+            one_time_public_key=key.public,
+        )
+        identity = ServerIdentity(
+            action.relay, action.region, action.generation, action.attempt, token, action.subnet, user_data
+        )
+        request = self._hands.cloud.render_launch(identity)
+        now = self._hands.clock.now()
+        return LaunchIntent(
+            action.relay,
+            action.region,
+            action.generation,
+            action.attempt,
+            token,
+            request,
+            key.public,
+            action.subnet,
+            now,
+        )
+
+    def _terminate(self, action: Retire) -> str:
+        self._hands.cloud.start_retire(action.instance)
+        self._hands.store.delete_instance(action.instance.instance_id)
+        return f"{action.instance.instance_id} is being terminated"
+
+    # --- hosts -------------------------------------------------------------------------------------------------------
+
+    def _run(self, intent: str, group: Sequence[HostAction]) -> None:
+        actions = {action.instance.instance_id: action for action in group}
+        pending = dict(actions)
+
+        def on_result(target: HostTarget, result: HostResult) -> None:
+            action = pending.pop(target.instance_id)
+            try:
+                self._host_ended(intent, action, result)
+            finally:
+                self._end(action.relay)
+
+        try:
+            self._check_lease()
+            record = self._hands.store.load()
+            targets = [
+                host_target(
+                    action.instance,
+                    accepted_host_keys(action.instance, record),
+                    self._wanted.spec,
+                    self._variables(action) | {"genesis_token": self._lease.token, "genesis_store": record.store_id},
+                )
+                for action in group
+            ]
+            self._hands.hosts.run_intent(intent, targets, on_result)
+        finally:
+            for action in pending.values():
+                self._end(action.relay)
+
+    def _variables(self, action: HostAction) -> dict[str, Any]:
+        match action:
+            case Prepare(step=step, instance=instance):
+                return prepare_variables(self._wanted.spec, step, self._volume_of(instance))
+            case Stage(rendered=rendered):
+                return stage_variables(rendered, self._wanted.network, allow_http=self._wanted.spec.lab is not None)
+            case Deploy(rendered=rendered):
+                return deploy_variables(rendered)
+            case Stop() | Retire():
+                return {}
+
+    def _volume_of(self, instance: Instance) -> str | None:
+        volumes = self._hands.cloud.observe_cloud().volumes
+        return next((v.volume_id for v in volumes if v.attached_to == instance.instance_id), None)
+
+    def _host_ended(self, intent: str, action: HostAction, result: HostResult) -> None:
+        match result:
+            case HostDone(changed, facts):
+                if isinstance(action, Prepare) and action.step == "identify":
+                    self._pin(action.instance, str(facts["host_key"]))
+                if isinstance(action, Retire):
+                    self._hands.store.delete_instance(action.instance.instance_id)
+                self._done(action.relay, intent, str(facts.get("summary", "done")), changed=changed)
+            case HostFailed(error):
+                self._failed(action.relay, intent, error)
+            case HostLost(reason):
+                self._report(Event(action.relay, intent, "lost", reason))
+
+    def _pin(self, instance: Instance, public_key: str) -> None:
+        """Record first, then tag: the tag is a second witness, never the only one."""
+        self._hands.store.save_identity(Identity(instance.instance_id, instance.relay, public_key, confirmed=False))
+        self._hands.cloud.save_host_key(instance, public_key)
+
+
+def intent_of(action: Action) -> str:
+    """Return the word for an action: the playbook's name where there is one."""
+    return type(action).__name__.lower()
+
+
+def launch_token(store_id: str, relay: str, generation: int, attempt: int) -> str:
+    """Return the idempotency token of one launch attempt: at most 64 ASCII characters, the same after a crash."""
+    return hashlib.sha256(f"{store_id}/{relay}/{generation}/{attempt}".encode()).hexdigest()[:40]

@@ -1,0 +1,106 @@
+"""One look at the world: the cloud, then hosts and wire side by side. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from orchestrator.execution.ports import CloudPort, HostsPort, HostTarget, ProbeTarget, WirePort
+from orchestrator.execution.targets import accepted_host_keys, host_target
+from orchestrator.fleet.observation import (
+    HostFacts,
+    HostView,
+    InFlight,
+    Instance,
+    InstanceState,
+    Observation,
+    Unreachable,
+)
+from orchestrator.fleet.record import FleetRecord, Identity
+from orchestrator.spec.model import FleetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What a look needs."""
+
+    cloud: CloudPort
+    hosts: HostsPort
+    wire: WirePort
+
+
+def observe_fleet(eyes: Eyes, spec: FleetSpec, record: FleetRecord, in_flight: Mapping[str, InFlight]) -> Observation:
+    """Look once. A host with work under way is not inspected: the work will tell."""
+    cloud = eyes.cloud.observe_cloud()
+    running = [i for i in cloud.instances if i.state is InstanceState.RUNNING and i.address is not None]
+    asked = [i for i in running if i.relay not in in_flight]
+    with ThreadPoolExecutor(2, thread_name_prefix="look") as pool:
+        sightings = pool.submit(eyes.wire.observe_wire, list_probe_targets(spec, running))
+        hosts = observe_hosts(eyes.hosts, asked, spec, record)
+        return Observation(cloud, hosts, sightings.result(), dict(in_flight))
+
+
+def observe_hosts(
+    hosts: HostsPort, instances: Sequence[Instance], spec: FleetSpec, record: FleetRecord
+) -> Mapping[str, HostView]:
+    """Inspect instances whose key is known; the others are named as such, never talked to."""
+    targets: list[HostTarget] = []
+    views: dict[str, HostView] = {}
+    for instance in instances:
+        keys = accepted_host_keys(instance, record)
+        if keys:
+            targets.append(host_target(instance, keys, spec, {}))
+        else:
+            views[instance.instance_id] = Unreachable("no host key is known for it, neither on record nor in its tag")
+    if targets:
+        views.update(hosts.observe_hosts(targets))
+    return views
+
+
+def list_probe_targets(spec: FleetSpec, running: Sequence[Instance]) -> list[ProbeTarget]:
+    """List every relay's newest running instance and every partner."""
+    newest = {i.relay: i for i in sorted(running, key=lambda i: i.generation)}
+    relays = [ProbeTarget(i.relay, i.address, spec.ports.relay) for i in newest.values() if i.address is not None]
+    partners = [ProbeTarget(p.name, p.address, p.port) for p in spec.partners]
+    return [*sorted(relays, key=lambda t: t.name), *partners]
+
+
+def observe_confirmations(
+    hosts: HostsPort, seen: Observation, spec: FleetSpec, record: FleetRecord
+) -> tuple[Identity, ...]:
+    """Ask freshly switched hosts again, accepting the permanent key alone; return the identities so confirmed."""
+    candidates = []
+    for instance in seen.cloud.instances:
+        identity = record.identities.get(instance.instance_id)
+        facts = seen.hosts.get(instance.instance_id)
+        if identity is None or identity.confirmed or not isinstance(facts, HostFacts) or not facts.one_time_key_wiped:
+            continue
+        candidates.append((identity, host_target(instance, (identity.public_key,), spec, {})))
+    if not candidates:
+        return ()
+    answers = hosts.observe_hosts([target for _, target in candidates])
+    return tuple(
+        replace(identity, confirmed=True)
+        for identity, target in candidates
+        if isinstance(answers.get(target.instance_id), HostFacts)
+    )
+
+
+def update_missed(seen: Observation, record: FleetRecord, now: datetime) -> Mapping[str, datetime]:
+    """Return since when each unreachable instance has been missed in an unbroken row."""
+    return {
+        instance_id: record.missed_since.get(instance_id, now)
+        for instance_id, host in seen.hosts.items()
+        if isinstance(host, Unreachable)
+    } | {  # not asked in this look: neither proof nor disproof
+        instance_id: since
+        for instance_id, since in record.missed_since.items()
+        if instance_id not in seen.hosts and any(i.instance_id == instance_id for i in seen.cloud.instances)
+    }
+
+
+def highest_token(seen: Observation) -> int:
+    """Return the highest fencing token that any host has seen."""
+    return max((host.token for host in seen.hosts.values() if isinstance(host, HostFacts)), default=0)
