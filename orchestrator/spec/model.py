@@ -3,6 +3,7 @@
 Shapes and single-field rules live here, and the JSON schema comes from here. Rules that need several fields, other
 files or the place of an error in the text are in `parse.py` and `network.py`.
 Durations are written as `90s`, `15m`, `2h`, `3d` in the file and are `timedelta` here. Sizes carry their unit in the name.
+What a pattern means in words stands beside it, as the schema's `errorMessage`: editors show it, and so do our findings.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+# Six digits are plenty, and keep every sum with a date within what Python's dates can say.
+_DURATION_PATTERN = r"([1-9][0-9]{0,5})([smhd])"
+_DURATION = re.compile(_DURATION_PATTERN)
 _DURATION_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -32,7 +35,7 @@ def parse_duration(value: object) -> timedelta:
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError("expected a duration such as 90s, 15m, 2h or 3d")
+        raise ValueError("expected a duration such as 90s, 15m, 2h or 3d, above zero")
     return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
 
 
@@ -48,42 +51,93 @@ def render_duration(value: timedelta) -> str:
 def _parse_cidr(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("expected a network such as 203.0.113.0/24")  # noqa: TRY004 - pydantic reports ValueError only
-    ip_network(value)
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError("expected a network such as 203.0.113.0/24, with no bits set behind its prefix") from None
     return value
 
 
+_DNS_NAME = re.compile(
+    r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*(?![0-9]+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+)
+
+
 def _parse_host(value: object) -> str:
-    """An address or a DNS name, never a URL, never `host:port`."""
+    """An address or a DNS name, never a URL, never `host:port`; 10.0.0.256 is neither."""
     if not isinstance(value, str):
         raise ValueError("expected an IP address or a DNS name")  # noqa: TRY004 - pydantic reports ValueError only
     try:
         address = ip_address(value)
     except ValueError:
-        if re.fullmatch(
-            r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", value
-        ):
+        if _DNS_NAME.fullmatch(value):
             return value
-        raise ValueError("expected an IP address or a DNS name in lower case") from None
-    if address.is_unspecified:
-        raise ValueError("0.0.0.0 and :: are no addresses to connect to")
+        raise ValueError("expected an IP address or a DNS name in lower case, without port") from None
+    if address.is_unspecified or "%" in value:
+        raise ValueError("expected an address that others can connect to")
     return value
+
+
+def _expected(text: str) -> object:
+    """Say in words what a value must be, for the schema and for findings."""
+    return Field(json_schema_extra={"errorMessage": f"expected {text}"})
 
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(render_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["90s", "15m"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{_DURATION_PATTERN}$",
+            "errorMessage": "expected a duration such as 90s, 15m, 2h or 3d, above zero",
+            "examples": ["90s", "15m"],
+        }
+    ),
 ]
-Cidr = Annotated[str, BeforeValidator(_parse_cidr)]
-Host = Annotated[str, BeforeValidator(_parse_host)]
+Cidr = Annotated[str, BeforeValidator(_parse_cidr), _expected("a network such as 203.0.113.0/24")]
+Host = Annotated[str, BeforeValidator(_parse_host), _expected("an IP address or a DNS name")]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Count = Annotated[int, Field(ge=0, le=1000, strict=True)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$")]
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24),
+    _expected("lower-case letters, digits and single hyphens, a letter first, at most 24 characters"),
+]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), _expected("64 hexadecimal digits in lower case")]
+Version = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){2,3}(-[a-z0-9.]{1,20})?$"),
+    _expected("a version such as 10.5.1"),
+]
 Architecture = Literal["x86_64", "aarch64"]
-SshPublicKey = Annotated[str, StringConstraints(pattern=r"^ssh-ed25519 [A-Za-z0-9+/=]{68}( .*)?$")]
+SshPublicKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^ssh-ed25519 [A-Za-z0-9+/=]{68}( .*)?$"),
+    _expected("the one line of /etc/ssh/ssh_host_ed25519_key.pub, which begins with ssh-ed25519"),
+]
+Url = Annotated[
+    str, StringConstraints(pattern=r"^https?://[^\s/]+/[^\s]+$"), _expected("a URL that begins with https://")
+]
+Image = Annotated[
+    str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$"), _expected("an image such as ami-0123456789abcdef0")
+]
+InstanceType = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$"), _expected("an instance type such as r6a.large")
+]
+Subnet = Annotated[
+    str,
+    StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$"),
+    _expected("a subnet such as subnet-0123456789abcdef0"),
+]
+UserName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$"),
+    _expected("a Unix user name in lower case, at most 31 characters"),
+]
+# A path or a name as written: never empty, which would mean the folder of the fleet file itself.
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), _expected("text that is not empty")]
 
 
 class Model(BaseModel):
@@ -99,16 +153,16 @@ class NetworkSpec(Model):
     """mainnet, preprod, preview, or a name of your own."""
     magic: Annotated[int, Field(ge=0, le=4294967295)]
     """The network magic; for a known network's name it must be that network's."""
-    folder: str
+    folder: Text
     """Folder with config.json and the genesis files it names, relative to this file."""
-    slot_zero: int | None = None
+    slot_zero: Annotated[int, Field(ge=0, le=2**40)] | None = None
     """Unix time of slot 0 counted in Shelley slots; needed only for a network with a Byron era that is not well known."""
 
 
 class ArtifactSpec(Model):
     """One downloadable archive, pinned by its checksum."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+    url: Url
     """Where relays download it from; https, except in the lab."""
     sha256: Sha256
     """Checksum of the archive, 64 hexadecimal digits."""
@@ -148,11 +202,11 @@ class RegionSpec(Model):
 
     count: Count | None = None
     """Wanted number of relays (aws); a static region has as many as it lists hosts."""
-    image: Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")] | None = None
+    image: Image | None = None
     """Debian 12 image to launch (aws)."""
-    instance_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")] | None = None
+    instance_type: InstanceType | None = None
     """Instance type (aws), e.g. r6a.large."""
-    subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = ()
+    subnets: tuple[Subnet, ...] = ()
     """Subnets in different zones to spread the relays over (aws); they exist already."""
     disk_gib: Annotated[int, Field(ge=1, le=16384)] = 100
     """Size of the chain disk in GiB."""
@@ -173,7 +227,7 @@ class CloudSpec(Model):
 
     kind: Literal["aws", "static"]
     """aws launches instances; static uses the hosts that the regions list."""
-    profile: str | None = None
+    profile: Text | None = None
     """Named profile of the AWS configuration; absent: the default credential chain."""
 
 
@@ -208,7 +262,7 @@ class TopologySpec(Model):
     """Further sources of blocks, dialled while ledger peers are not in use."""
     use_ledger_after_slot: Annotated[int, Field(ge=-1)] = -1
     """-1: never use ledger peers; 0: always; above: from that slot on."""
-    peer_snapshot: str | None = None
+    peer_snapshot: Text | None = None
     """File in the network folder with big ledger peers, written beside the topology."""
 
 
@@ -239,9 +293,9 @@ class HealthSpec(Model):
 class SshSpec(Model):
     """How the controller reaches the hosts."""
 
-    user: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = "admin"
+    user: UserName = "admin"
     """Login with passwordless sudo; `admin` on Debian's cloud images."""
-    private_key: str = "~/.ssh/id_ed25519"
+    private_key: Text = "~/.ssh/id_ed25519"
     """The controller's key, relative to this file or absolute; its public half lies beside it with `.pub`."""
     port: Port = 22
     """SSH port of the hosts."""
@@ -252,7 +306,7 @@ class SshSpec(Model):
 class ControllerSpec(Model):
     """Pace and memory of the controller."""
 
-    store: str | None = None
+    store: Text | None = None
     """SQLAlchemy URL; absent: SQLite in `state/store.db` beside this file."""
     lease: Duration = timedelta(seconds=60)
     """How long the lease lasts without renewal; another controller waits as long after a crash."""
@@ -284,9 +338,7 @@ class FleetSpec(Model):
     """The wanted release; one of the above."""
     cloud: CloudSpec
     """Where hosts come from."""
-    regions: dict[
-        Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24)], RegionSpec
-    ]
+    regions: dict[Name, RegionSpec]
     """The regions, by name; on aws these are AWS region names."""
     ports: PortsSpec = PortsSpec()
     """Ports of a relay."""
