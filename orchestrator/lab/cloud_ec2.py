@@ -1,20 +1,17 @@
 """EC2 of one lab region: moto's backend, corrected where it would make tests lie.
 
-Each correction is one function and says what moto does instead. Launching and seeing instances is here; volumes and
-addresses are in `cloud_storage` and `cloud_elastic`; what a request may be answered with is in `cloud_api`.
-The supervisor reads `views` and reports back through the `mark_…` functions.
+Each correction is one function and says what moto does instead. Launching and seeing instances is here; what
+happens to them later is in `cloud_lifecycle`, volumes and addresses are in `cloud_storage` and `cloud_elastic`, and
+requests and answers in `cloud_api`. The supervisor reads `views` and reports through the `mark_…` functions.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from threading import RLock
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.ec2.exceptions import InvalidInstanceIdError, InvalidSecurityGroupNotFoundError
-from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance, Reservation
@@ -22,35 +19,17 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import filter_reservations
 
-from .cloud_addresses import Address
-from .cloud_elastic import ElasticAddresses
 from .cloud_faults import DelayedVisibility, LaunchFails, NeverBoots, NoCapacity
-from .cloud_instances import (
-    INSTANCE_SHUTDOWN,
-    INTERNAL_ERROR,
-    USER_SHUTDOWN,
-    InstanceNote,
-    InstanceView,
-    LabInstance,
-    adopt,
-)
-from .cloud_places import Place
-from .cloud_settings import ApiError, RegionSetup
+from .cloud_instances import InstanceNote, InstanceView, LabInstance, adopt
+from .cloud_lifecycle import Lifecycle
+from .cloud_region import ApiError
 from .cloud_storage import Volumes
 
 ROOT_DISK_GIB = 8
 
 
-class LabRegion(ElasticAddresses, Volumes, EC2Backend):
-    """One region's EC2. Every call of the API and of the supervisor holds `lock`: moto is not made for threads."""
-
-    def __init__(self, region_name: str, account_id: str, setup: RegionSetup) -> None:
-        self.setup = setup
-        self.lock = RLock()
-        self.quota = setup.settings.elastic_addresses
-        self.tokens: dict[tuple[str, str], tuple[str, Any]] = {}
-        self.volume_visible_at: dict[str, float] = {}
-        super().__init__(region_name, account_id)
+class LabRegion(Lifecycle, Volumes):
+    """One region's EC2, as the API and the supervisor use it."""
 
     # What exists before anybody asks
 
@@ -60,7 +39,7 @@ class LabRegion(ElasticAddresses, Volumes, EC2Backend):
         moto makes a default VPC at 172.31.0.0/16 with public addresses by chance, and all ids by chance.
         """
         place, allocator = self.setup.place, self.setup.allocator
-        vpc = VPC(self, place.vpc_id, str(allocator.vpc_range), is_default=False)
+        vpc = VPC(self, place.vpc_id, str(allocator.vpc_range), is_default=False)  # type: ignore[abstract]
         self.vpcs[vpc.id] = vpc
         self.create_route_table(vpc.id, main=True)
         self.create_network_acl(vpc.id, default=True)
@@ -76,13 +55,13 @@ class LabRegion(ElasticAddresses, Volumes, EC2Backend):
         if known is None:
             raise ValueError(f"region {self.region_name} has no zone {zone}")
         self.associate_default_network_acl_with_subnet(subnet_id, vpc_id)
-        self.subnets[zone][subnet_id] = Subnet(
+        self.subnets[zone][subnet_id] = Subnet(  # type: ignore[abstract]
             self, subnet_id, vpc_id, v4, v6, known, default_for_az=False, map_public_ip_on_launch=False
         )
 
     def _load_amis(self) -> None:
         """Offer the lab's one image. moto offers hundreds, among them none that a lab machine could boot."""
-        place: Place = self.setup.place
+        place = self.setup.place
         self.amis[place.image_id] = Ami(
             self,
             place.image_id,
@@ -101,9 +80,9 @@ class LabRegion(ElasticAddresses, Volumes, EC2Backend):
         self,
         image_id: str,
         count: int,
-        user_data: Any,  # noqa: ANN401
+        user_data: Any,  # noqa: ANN401  # moto's own signature
         security_group_names: list[str],
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ANN401
     ) -> Reservation:
         """Launch, after asking what AWS asks first; the instances stay pending until their machines run."""
         nics = kwargs.get("nics") or []
@@ -167,6 +146,8 @@ class LabRegion(ElasticAddresses, Volumes, EC2Backend):
         index = self.setup.subnet_index(subnet.id)
         nic = instance.nics[0]
         nic.delete_on_termination = True
+        # The groups of the first interface are the instance's; moto shows none unless they were given apart.
+        instance.security_groups = list(nic.group_set)
         nic.public_ip_auto_assign, nic.public_ip = False, None
         nic.ipv6_addresses = [str(self.setup.allocator.take_v6(index)) for _ in range(v6_count)]
         self.give_automatic_address(instance)
@@ -207,7 +188,7 @@ class LabRegion(ElasticAddresses, Volumes, EC2Backend):
         for name in filters.keys() & EXTRA_FILTERS.keys():
             for reservation in matching:
                 reservation.instances = [
-                    each for each in reservation.instances if EXTRA_FILTERS[name](each) in filters[name]
+                    each for each in reservation.instances if EXTRA_FILTERS[name](each) & set(filters[name])
                 ]
         return [reservation for reservation in matching if reservation.instances]
 
@@ -224,62 +205,6 @@ class LabRegion(ElasticAddresses, Volumes, EC2Backend):
             raise ApiError("DependencyViolation", f"resource {group_id} has a dependent object")
         super().delete_security_group(name, group_id)
 
-    # Verbs of the API that take time
-
-    def terminate_instances(self, instance_ids: list[str]) -> list[tuple[Any, Any]]:
-        """Begin to terminate. moto is done at once, and leaves elastic addresses on the dead."""
-        found = self._named(instance_ids)
-        previous = [(instance, copy.copy(instance.instance_state)) for instance in found]
-        for instance in found:
-            if instance.state not in ("shutting-down", "terminated"):
-                self.release_elastic_addresses_of(instance)
-                instance.enter("shutting-down", USER_SHUTDOWN)
-        self.setup.changed()
-        return previous
-
-    def stop_instances(self, instance_ids: list[str]) -> list[tuple[Any, Any]]:
-        """Begin to stop a running instance. moto stops anything, at once."""
-        return self._change(instance_ids, ("running", "stopping", "stopped"), "stopping", unless="stopped")
-
-    def start_instances(self, instance_ids: list[str]) -> list[tuple[Any, Any]]:
-        """Begin to start a stopped instance. moto starts even what is terminated."""
-        started = self._change(instance_ids, ("stopped", "pending", "running"), "pending", unless="running")
-        for instance, previous in started:
-            if previous.name == "stopped":
-                instance.note.broken = False
-                self.give_automatic_address(instance)
-        return started
-
-    def reboot_instances(self, instance_ids: list[str]) -> list[Instance]:
-        """Ask for a reboot; what was impaired gets its machine back. moto only says running."""
-        found = self._named(instance_ids)
-        for instance in found:
-            self._expect(instance, ("running",))
-            instance.note.reboot_asked = True
-        self.setup.changed()
-        return list(found)
-
-    def _change(self, ids: list[str], allowed: tuple[str, ...], to: str, *, unless: str) -> list[tuple[Any, Any]]:
-        found = self._named(ids)
-        for instance in found:
-            self._expect(instance, allowed)
-        previous = [(instance, copy.copy(instance.instance_state)) for instance in found]
-        for instance in found:
-            if instance.state not in (unless, to):
-                instance.enter(to, USER_SHUTDOWN if to == "stopping" else None)
-        self.setup.changed()
-        return previous
-
-    def _named(self, instance_ids: list[str]) -> list[LabInstance]:
-        if not instance_ids:
-            raise ApiError("MissingParameter", "The request must contain the parameter InstanceId")
-        return [each for each in self.get_multi_instances_by_id(instance_ids) if isinstance(each, LabInstance)]
-
-    def _expect(self, instance: LabInstance, allowed: tuple[str, ...]) -> None:
-        if instance.state not in allowed:
-            text = f"The instance '{instance.id}' is not in a state from which it can be changed ({instance.state})."
-            raise ApiError("IncorrectInstanceState", text)
-
     # What the supervisor reads and reports
 
     def views(self) -> tuple[InstanceView, ...]:
@@ -288,11 +213,30 @@ class LabRegion(ElasticAddresses, Volumes, EC2Backend):
             now = self.setup.now()
             return tuple(instance.view(now) for instance in self.lab_instances())
 
-    def lab_instances(self) -> list[LabInstance]:
-        """List all instances, seen by the API or not."""
-        everything = [each for reservation in self.reservations.values() for each in reservation.instances]
-        return [each for each in everything if isinstance(each, LabInstance)]
+    def volume_ids(self) -> frozenset[str]:
+        """Name every volume, root disks too."""
+        with self.lock:
+            return frozenset(self.volumes)
 
-    def lab_instance(self, instance_id: str) -> LabInstance | None:
-        """Find an instance, seen by the API or not."""
-        return next((each for each in self.lab_instances() if each.id == instance_id), None)
+
+EXTRA_FILTERS: dict[str, Callable[[Instance], set[str]]] = {
+    "client-token": lambda instance: {str(instance.client_token)},
+    "instance-state-code": lambda instance: {str(instance.state_code)},
+    "tag-key": lambda instance: {str(tag["key"]) for tag in instance.get_tags()},
+}
+
+
+def _with_root_disk(mappings: list[dict[str, Any]], root: str) -> list[dict[str, Any]]:
+    """Complete the disks of a launch: the image's root disk is there, named or not, and has the image's size.
+
+    moto makes no root disk once any disk is named, and asks for the size of each.
+    """
+    complete = copy.deepcopy(mappings)
+    if not any(mapping["DeviceName"] == root for mapping in complete):
+        complete.insert(0, {"DeviceName": root, "NoDevice": None, "Ebs": {"DeleteOnTermination": True}})
+    for mapping in complete:
+        if mapping["DeviceName"] == root:
+            mapping["Ebs"]["VolumeSize"] = mapping["Ebs"].get("VolumeSize") or ROOT_DISK_GIB
+            if mapping["Ebs"].get("DeleteOnTermination") is None:
+                mapping["Ebs"]["DeleteOnTermination"] = True
+    return complete

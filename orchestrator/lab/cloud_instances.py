@@ -102,6 +102,12 @@ class LabInstance(Instance):
         """The name that the API's answers use for the public address."""
         return self.public_ip
 
+    @property
+    def ipv6_address(self) -> str | None:
+        """The first IPv6 address; moto shows them only on the interface."""
+        addresses = self.nics[0].ipv6_addresses if self.nics else []
+        return addresses[0] if addresses else None
+
     def enter(self, state: str, reason: tuple[str, str] | None = None) -> None:
         """Go to a state; the reason is a code and a text, as AWS gives it."""
         self._state.name, self._state.code = state, STATES[state]
@@ -177,7 +183,7 @@ def adopt(instance: Instance, note: InstanceNote) -> LabInstance:
     moto names its Instance class inside run_instances and offers no way to give another; changing the class of
     the finished object is the one seam that leaves moto itself untouched.
     """
-    instance.__class__ = LabInstance
+    instance.__class__ = LabInstance  # type: ignore[type-abstract]
     assert isinstance(instance, LabInstance)  # noqa: S101  # tells mypy what the line above did
     instance.note = note
     instance.enter("pending")
