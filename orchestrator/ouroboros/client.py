@@ -84,6 +84,7 @@ class Questions:
     def __post_init__(self) -> None:
         if self.max_tip_age is not None and self.slot_clock is None:
             raise ValueError("max_tip_age needs a slot_clock: without it a tip has no age")
+        offer(self.versions, VersionData(self.network_magic, initiator_only=True, peer_sharing=False))
         if not 1 <= self.pings <= MOST_PINGS:
             raise ValueError(f"pings is {self.pings}, must be 1 to {MOST_PINGS}")
 
@@ -242,7 +243,8 @@ def _judge_tip(tip: Tip, questions: Questions, findings: _Findings) -> tuple[Ver
         return Verdict.OK, place
     age = questions.slot_clock.age_of(tip, questions.now())
     findings.result = replace(findings.result, tip_age_seconds=age.total_seconds())
-    place = f"{place}, {age.total_seconds():.1f} s old"
+    seconds = age.total_seconds()
+    place = f"{place}, " + (f"{seconds:.1f} s old" if seconds >= 0 else f"{-seconds:.1f} s ahead of this clock")
     if questions.max_tip_age is not None and age > questions.max_tip_age:
         return Verdict.STALE_TIP, f"{place}, at most {questions.max_tip_age.total_seconds():g} s is allowed"
     return Verdict.OK, place

@@ -29,7 +29,8 @@ from .mux import ProtocolId, Role
 from .targets import Target
 from .verdicts import Verdict
 
-# Errors of connect() by what they say. Whatever is not listed is this machine's own trouble.
+# Errors of connect() that speak of the peer or the way to it. Any other is this machine's own trouble: no
+# sockets left, no source address, no IPv6 at all, its own firewall.
 VERDICT_OF_ERRNO: Mapping[int, Verdict] = {
     errno.ECONNREFUSED: Verdict.REFUSED,
     errno.ECONNRESET: Verdict.REFUSED,
@@ -37,12 +38,8 @@ VERDICT_OF_ERRNO: Mapping[int, Verdict] = {
     errno.EHOSTUNREACH: Verdict.NO_ROUTE,
     errno.ENETUNREACH: Verdict.NO_ROUTE,
     errno.EHOSTDOWN: Verdict.NO_ROUTE,
-    errno.ENETDOWN: Verdict.NO_ROUTE,
+    # What ICMPv6 "administratively prohibited" becomes.
     errno.EACCES: Verdict.NO_ROUTE,
-    errno.EPERM: Verdict.NO_ROUTE,
-    errno.EADDRNOTAVAIL: Verdict.NO_ROUTE,
-    errno.EINVAL: Verdict.NO_ROUTE,
-    errno.EAFNOSUPPORT: Verdict.NO_ROUTE,
     errno.ETIMEDOUT: Verdict.CONNECT_TIMEOUT,
 }
 
@@ -117,9 +114,13 @@ async def _connect(
         if isinstance(error, TimeoutError):
             detail = f"no answer to connecting to {address} within {allowed.total_seconds():g} s"
             raise NotConnected(Verdict.CONNECT_TIMEOUT, detail) from None
-        verdict = VERDICT_OF_ERRNO.get(error.errno or 0, Verdict.NOT_ASKED)
-        raise NotConnected(verdict, f"connecting to {address} failed: {_words_of(error)}") from None
+        raise NotConnected(verdict_of(error), f"connecting to {address} failed: {_words_of(error)}") from None
     return reader, writer, time.monotonic() - started
+
+
+def verdict_of(error: OSError) -> Verdict:
+    """Say what a failure to connect means."""
+    return VERDICT_OF_ERRNO.get(error.errno or 0, Verdict.NOT_ASKED)
 
 
 def _words_of(error: OSError) -> str:

@@ -114,7 +114,7 @@ async def follow_chain(
             yield Following(connection, settings, accepted, intersection, tip)
         finally:
             pinging.cancel()
-            await asyncio.gather(pinging, return_exceptions=True)
+            await asyncio.wait([pinging])
 
 
 async def _agree(connection: Connection, network_magic: int, settings: FollowerSettings) -> AcceptVersion:

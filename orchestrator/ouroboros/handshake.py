@@ -245,12 +245,23 @@ def _mismatch_text(here: VersionData, there: VersionData) -> str:
 
 def magic_in_refusal(reason: RefuseReason) -> int | None:
     """Return the network magic that a refusing peer names as its own, if its words tell."""
-    if not isinstance(reason, RefusedVersion):
-        return None
-    named = re.search(r"unNetworkMagic = (\d{1,10})", reason.text)
-    return int(named.group(1)) if named else None
+    named = _magics_in(reason)
+    return named[0] if named else None
 
 
 def is_about_magic(reason: RefuseReason) -> bool:
-    """Say whether a refusal is for another network's magic: only its words can tell."""
-    return isinstance(reason, RefusedVersion) and "magic" in reason.text.lower()
+    """Say whether a refusal is for another network's magic: only its words can tell.
+
+    The node shows both sides' version data, its own first; if both have the same magic, it is about
+    something else.
+    """
+    if not isinstance(reason, RefusedVersion) or "magic" not in reason.text.lower():
+        return False
+    named = _magics_in(reason)
+    return len(named) < 2 or len(set(named)) > 1
+
+
+def _magics_in(reason: RefuseReason) -> tuple[int, ...]:
+    if not isinstance(reason, RefusedVersion):
+        return ()
+    return tuple(int(number) for number in re.findall(r"unNetworkMagic = (\d{1,10})", reason.text))

@@ -164,7 +164,9 @@ async def _until_one_fails(*protocols: Coroutine[Any, Any, NoReturn]) -> NoRetur
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    done.pop().result()
+    # A peer that breaks one protocol and hangs up fails the other too: the offence is what counts.
+    errors = sorted((task.exception() for task in done), key=lambda error: isinstance(error, ConnectionClosed))
+    raise errors[0] or AssertionError("a protocol ended without an error")
 
 
 async def _answer_handshake(connection: Connection, settings: ServerSettings) -> AcceptVersion:
