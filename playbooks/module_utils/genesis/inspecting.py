@@ -1,0 +1,44 @@
+"""Inspect: everything the controller wants to know about a host, in one look that writes nothing and waits for nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import firewall, identity, release, unit
+from .claim import read_holder, read_token
+from .deploying import read_manifest
+from .files import read_file
+from .machine import PREPARED, STORE_ID, Machine
+
+
+def inspect(machine: Machine, paths: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the facts, JSON-able, named as the controller's HostFacts."""
+    found = unit.read_unit(machine)
+    files = {path: seen for path in sorted(read_manifest(machine) | set(paths)) if (seen := read_file(machine, path))}
+    runs = found.state in {"active", "activating", "reloading", "deactivating"}
+    # A restart that is owed makes what runs stale whatever the unit wrote down when it started.
+    restart = "owed" if found.owed == "restart" and runs else found.running_restart
+    reload = "owed" if found.owed and runs else found.running_reload
+    return {
+        "token": read_token(machine),
+        "store_id": machine.read_text(STORE_ID),
+        "working": read_holder(machine),
+        "host_key": identity.read_public_key(machine),
+        "one_time_key_wiped": identity.is_wiped(machine),
+        "prepared": machine.read_text(PREPARED),
+        "staged": sorted(release.list_staged(machine)),
+        "release": release.read_linked_release(machine),
+        "files": {path: seen.describe() for path, seen in files.items()},
+        "unit": found.state if found.state in _STATES else "activating",
+        "unit_enabled": found.enabled,
+        "running_restart_digest": restart if runs else "",
+        "running_reload_digest": reload if runs else "",
+        "clean_marker": unit.has_clean_marker(machine),
+        "firewall_pending": firewall.is_pending(machine),
+        "detail": unit.read_detail(machine, found),
+    }
+
+
+_STATES = frozenset({"absent", "inactive", "activating", "active", "reloading", "deactivating", "failed"})
+"""Those a controller knows; systemd's rarer ones (maintenance, refreshing) pass by themselves."""

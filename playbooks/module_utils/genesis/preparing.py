@@ -1,0 +1,147 @@
+"""Prepare: what a host needs once. Two steps, because the controller must write the new key down between them.
+
+`identify` makes the permanent SSH key and tells its public half. `settle` installs packages, user, folders and the
+chain disk, switches sshd to the permanent key, wipes the one-time key, and writes `prepared` last.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .claim import check_right, claim
+from .disk import settle_disk
+from .files import write_text
+from .identity import make_key, read_public_key, switch_key, wipe_one_time_key
+from .machine import ETC, NETWORKS, PREPARED, RELEASES, STATE, STORE_ID, Machine, Refused
+
+_NOBODY = (
+    *("--system", "--user-group", "--no-create-home"),
+    *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a host must be prepared as."""
+
+    step: str
+    token: int
+    store_id: str
+    volume_id: str
+    mount: str
+    packages: tuple[str, ...]
+    user: str
+    baseline_digest: str
+    keep_identity: bool
+    """True on hosts whose key the operator pinned: it stays as it is."""
+    adopt: bool
+
+
+def parse_preparation(raw: Mapping[str, Any]) -> Preparation:
+    """Read module arguments."""
+    return Preparation(
+        step=str(raw["step"]),
+        token=int(raw["token"]),
+        store_id=str(raw.get("store_id") or ""),
+        volume_id=str(raw.get("volume_id") or ""),
+        mount=str(raw["mount"]),
+        packages=tuple(raw.get("packages") or ()),
+        user=str(raw["user"]),
+        baseline_digest=str(raw["baseline_digest"]),
+        keep_identity=bool(raw.get("keep_identity")),
+        adopt=bool(raw.get("adopt")),
+    )
+
+
+def prepare(machine: Machine, wanted: Preparation, *, check: bool = False) -> tuple[bool, dict[str, Any]]:
+    """Carry out one step; return whether anything changed, and facts. Raises Refused."""
+    claimed_as = "" if wanted.adopt else wanted.store_id
+    if check:
+        check_right(machine, wanted.token, claimed_as)
+        return machine.read_text(PREPARED) != wanted.baseline_digest, {"host_key": read_public_key(machine)}
+    with claim(machine, "prepare", wanted.token, claimed_as):
+        done = _identify(machine, wanted) if wanted.step == "identify" else _settle(machine, wanted)
+    return bool(done), {"host_key": read_public_key(machine), "done": done}
+
+
+def _identify(machine: Machine, wanted: Preparation) -> list[str]:
+    done = []
+    if wanted.store_id and machine.read_text(STORE_ID) != wanted.store_id:
+        write_text(machine, STORE_ID, f"{wanted.store_id}\n")
+        done.append("noted the store this host belongs to")
+    if not wanted.keep_identity and make_key(machine):
+        done.append("made the permanent host key")
+    return done
+
+
+def _settle(machine: Machine, wanted: Preparation) -> list[str]:
+    done = _install_packages(machine, wanted.packages)
+    done += _make_user(machine, wanted.user)
+    if wanted.volume_id:
+        done += settle_disk(machine, wanted.volume_id, wanted.mount)
+    done += _make_folders(machine, wanted)
+    if not wanted.keep_identity:
+        if switch_key(machine):
+            done.append("switched sshd to the permanent host key")
+        done += [f"wiped {path}" for path in wipe_one_time_key(machine)]
+    if machine.read_text(PREPARED) != wanted.baseline_digest:
+        write_text(machine, PREPARED, f"{wanted.baseline_digest}\n")
+        done.append("prepared")
+    return done
+
+
+def _install_packages(machine: Machine, packages: tuple[str, ...]) -> list[str]:
+    shown = (
+        machine.run(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages])
+        if packages
+        else None
+    )
+    present = {line.split()[0] for line in shown.out.splitlines() if line.endswith(" installed")} if shown else set()
+    missing = [name for name in packages if name not in present]
+    if not missing:
+        return []
+    apt = ["apt-get", "--quiet", "--yes", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Options::=--force-confold"]
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"]
+    machine.must_run([*quiet, *apt, "update"], "reading the package lists", timeout_seconds=300)
+    machine.must_run(
+        [*quiet, *apt, "install", "--no-install-recommends", *missing],
+        f"installing {', '.join(missing)}",
+        timeout_seconds=600,
+    )
+    return [f"installed {name}" for name in missing]
+
+
+def _make_user(machine: Machine, user: str) -> list[str]:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        machine.must_run(
+            ["useradd", *_NOBODY, user],
+            f"making user {user}",
+        )
+        return [f"made user {user}"]
+    return []
+
+
+def _make_folders(machine: Machine, wanted: Preparation) -> list[str]:
+    done = []
+    for path in (ETC, RELEASES, NETWORKS, STATE, wanted.mount):
+        if not machine.at(path).is_dir():
+            machine.at(path).mkdir(mode=0o755, parents=True)
+            done.append(f"made {path}")
+    # The node's own folder, on the chain disk once that is mounted.
+    try:
+        owner = (pwd.getpwnam(wanted.user).pw_uid, grp.getgrnam(wanted.user).gr_gid)
+    except KeyError:
+        raise Refused(f"user {wanted.user} has no group of its own on this host") from None
+    seen = machine.at(wanted.mount).stat()
+    if (seen.st_uid, seen.st_gid) != owner or seen.st_mode & 0o7777 != 0o750:
+        os.chown(machine.at(wanted.mount), *owner)
+        machine.at(wanted.mount).chmod(0o750)
+        done.append(f"gave {wanted.mount} to {wanted.user}")
+    return done
