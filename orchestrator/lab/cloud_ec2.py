@@ -17,7 +17,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance, Reservation
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
-from moto.ec2.utils import filter_reservations
+from moto.ec2.utils import filter_dict_attribute_mapping, filter_reservations
 
 from .cloud_faults import DelayedVisibility, LaunchFails, NeverBoots, NoCapacity
 from .cloud_instances import InstanceNote, InstanceView, LabInstance, adopt
@@ -181,10 +181,10 @@ class LabRegion(Lifecycle, Volumes):
 
     def _filter(self, reservations: list[Reservation], filters: dict[str, list[str]]) -> list[Reservation]:
         rest = {name: values for name, values in filters.items() if name not in EXTRA_FILTERS}
-        try:
-            matching = filter_reservations(reservations, rest)
-        except NotImplementedError as error:
-            raise ApiError("InvalidParameterValue", f"The filter is unknown to the lab: {error}") from error
+        for name in rest:
+            if name not in filter_dict_attribute_mapping and not name.startswith("tag:"):
+                raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid, or unknown to the lab.")
+        matching = filter_reservations(reservations, rest)
         for name in filters.keys() & EXTRA_FILTERS.keys():
             for reservation in matching:
                 reservation.instances = [

@@ -268,6 +268,11 @@ def test_an_instance_is_found_by_its_client_token(lab: Lab):
     assert [each["InstanceId"] for each in found] == [wanted]
 
 
+def test_a_filter_that_does_not_exist_is_refused(lab: Lab):
+    filters = [{"Name": "colour", "Values": ["blue"]}]
+    assert refused(lab.client().describe_instances, Filters=filters) == "InvalidParameterValue"
+
+
 def test_the_same_token_makes_one_volume(lab: Lab):
     client = lab.client()
     assert new_volume(client, ClientToken="disk-1") == new_volume(client, ClientToken="disk-1")
