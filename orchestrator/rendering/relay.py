@@ -89,7 +89,7 @@ def _assemble(
         make_file(layout.RESTART_DIGEST, f"{shared.restart_digest}\n"),
     )
     digest = digest_of_files(file_states(files), release.sha256, network_digest)
-    return RenderedRelay(name, files, release, shared.restart_digest, reload_digest, digest)
+    return RenderedRelay(name, files, release, shared.restart_digest, reload_digest, digest, network_digest)
 
 
 def _wanted_snapshot(spec: FleetSpec, network: NetworkFiles) -> str | None:

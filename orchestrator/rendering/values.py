@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+
+from orchestrator.spec.network import NetworkFiles as NetworkFiles  # noqa: PLC0414 - lives with the folder it is read from
 
 
 class ChangeClass(IntEnum):
@@ -61,17 +62,8 @@ class RenderedRelay:
     """Over every reload-class file."""
     digest: str
     """Over everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkFiles:
-    """The network folder, read once: config.json as text, the genesis files it names, and a digest over all."""
-
-    config_json: str
-    genesis: Mapping[str, str]
-    """File name → text."""
-    peer_snapshot: str | None
-    digest: str
+    network_digest: str = ""
+    """The network folder whose genesis files config.json names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ PACKAGES = ("ca-certificates", "chrony", "nftables", "unattended-upgrades")
 
 
 def deploy_variables(rendered: RenderedRelay, *, token: int = 0) -> dict[str, Any]:
-    """Everything that `deploy` makes so. A host that has seen a token refuses the token 0."""
+    """Everything that `deploy` makes so. A host that has seen a token refuses the token 0: whoever runs this gives his own."""
     return {
         "genesis_files": [_file(file) for file in rendered.files],
         "genesis_release": _release(rendered),
+        "genesis_network": {"digest": rendered.network_digest, "files": {}},
         "genesis_digest": rendered.digest,
         "genesis_restart_digest": rendered.restart_digest,
         "genesis_reload_digest": rendered.reload_digest,
@@ -29,32 +30,37 @@ def deploy_variables(rendered: RenderedRelay, *, token: int = 0) -> dict[str, An
     }
 
 
-def stage_variables(rendered: RenderedRelay, network: NetworkFiles, *, token: int = 0) -> dict[str, Any]:
-    """The release to download and the genesis files to lay beside it; nothing that disturbs a running node."""
+def stage_variables(
+    rendered: RenderedRelay, network: NetworkFiles, *, allow_http: bool = False, token: int = 0
+) -> dict[str, Any]:
+    """The release to download and the genesis files to lay beside it; nothing that disturbs a running node.
+
+    `allow_http` is for the lab alone: everywhere else the download itself must be authentic, beside its checksum.
+    """
     return {
         "genesis_release": _release(rendered),
         "genesis_network": {"digest": network.digest, "files": dict(sorted(network.genesis.items()))},
+        "genesis_allow_http": allow_http,
         "genesis_token": token,
     }
 
 
 def prepare_variables(
-    spec: FleetSpec, *, volume_id: str | None = None, one_time_key: str | None = None, token: int = 0
+    spec: FleetSpec, step: str, volume_id: str | None = None, *, one_time_key: str | None = None, token: int = 0
 ) -> dict[str, Any]:
     """The baseline of a new host: user, folders, packages, chain disk, and the one-time host key to get rid of.
 
-    `volume_id` is the cloud's name of the chain disk (None: the host's own disk); `one_time_key` the public half that came
-    with the user data (None: the host was never given one).
+    `step` is `identify` (make the baseline, generate the host key and show it) or `settle` (switch to it, wipe the other);
+    `volume_id` the cloud's name of the chain disk (None: the host's own disk); `one_time_key` the public half that came
+    with the user data (None: whatever the host has of one).
     """
-    baseline = {
+    return {
+        "genesis_step": step,
         "genesis_user": layout.USER,
         "genesis_directories": _directories(),
         "genesis_packages": list(PACKAGES),
         "genesis_chain_mount": layout.CHAIN_MOUNT,
         "genesis_login": spec.ssh.user,
-    }
-    return {
-        **baseline,
         # What a host reports as `prepared`: the same for all hosts, so the volume and the key are no part of it.
         "genesis_baseline": baseline_digest(spec),
         "genesis_volume_id": volume_id,
