@@ -124,6 +124,8 @@ async def probe_all(
     targets: Iterable[Target], network_magic: int, *, concurrency: int = 200, **options: Unpack[ProbeOptions]
 ) -> tuple[ProbeResult, ...]:
     """Ask many peers side by side, at most `concurrency` at a time; results in the targets' order."""
+    if concurrency < 1:
+        raise ValueError(f"concurrency is {concurrency}, must be at least 1")
     questions = Questions(network_magic, **options)
     places = asyncio.Semaphore(concurrency)
 

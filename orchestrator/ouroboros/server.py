@@ -1,7 +1,8 @@
 """The answering side of one connection: handshake, keep-alive, chain-sync for whoever owns a chain.
 
 What the chain is, and who may connect, is left to the owner. A read pointer is all that is kept for a
-peer; headers are never kept here.
+peer; headers are never kept here. Only these three protocols are spoken: a real node that comes to fetch blocks
+or to hand in transactions is turned away by a protocol error.
 """
 
 import asyncio
