@@ -231,7 +231,7 @@ class Executor:
                     action.instance,
                     accepted_host_keys(action.instance, record),
                     self._wanted.spec,
-                    self._variables(action) | {"genesis_token": self._lease.token, "genesis_store": record.store_id},
+                    self._variables(action) | {"genesis_token": self._lease.token, "genesis_store_id": record.store_id},
                 )
                 for action in group
             ]

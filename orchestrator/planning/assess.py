@@ -137,6 +137,11 @@ def _from_host(view: _View, instance: Instance, look: Look) -> RelayView:
             return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
 
 
+def is_identified(instance: Instance, record: FleetRecord) -> bool:
+    """Whether this host's own key is known: on record, in its tag, or pinned in the fleet file."""
+    return instance.instance_id in record.identities or instance.host_key is not None
+
+
 def why_keys_disagree(instance: Instance, record: FleetRecord) -> str | None:
     """Return the refusal if record and tag name different host keys: one of them was tampered with."""
     identity = record.identities.get(instance.instance_id)
@@ -165,7 +170,7 @@ def _others_answer(instance: Instance, observation: Observation) -> bool:
 
 
 def _unreachable(view: _View, reason: str, instance: Instance, record: FleetRecord) -> RelayView:
-    if instance.instance_id not in record.identities:
+    if not is_identified(instance, record):
         return view(Phase.LAUNCHING, Health.UNHEALTHY, "boots; SSH does not answer yet")
     return view(Phase.UNKNOWN, Health.UNKNOWN, f"could not be asked: {reason}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
-from orchestrator.planning.assess import GONE, Slot, why_dead
+from orchestrator.planning.assess import GONE, Slot, is_identified, why_dead
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
@@ -66,7 +66,7 @@ def plan_leaving(instance: Instance, reason: str, look: Look) -> Action | Hold:
         return hold
     if (death := why_dead(instance, look)) is not None:
         return Retire(name, instance, f"{reason}; {death}")
-    if instance.state is InstanceState.PENDING or instance.instance_id not in look.record.identities:
+    if instance.state is InstanceState.PENDING or not is_identified(instance, look.record):
         return Retire(name, instance, f"{reason}; it was never deployed")
     facts = _facts(look.seen.hosts, instance)
     if facts is None:

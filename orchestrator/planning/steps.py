@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
 from orchestrator.fleet.record import FleetRecord
-from orchestrator.planning.assess import Slot, why_dead
+from orchestrator.planning.assess import Slot, is_identified, why_dead
 from orchestrator.planning.budget import Budget
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Phase, Prepare, RelayView, Stage
@@ -111,8 +111,7 @@ def _plan_furnish(slot: Slot, instance: Instance, look: Look) -> Furnish | Hold 
 def _plan_prepare(
     name: str, instance: Instance, facts: HostFacts, baseline: str, record: FleetRecord
 ) -> Prepare | None:
-    identity = record.identities.get(instance.instance_id)
-    if identity is None:
+    if not is_identified(instance, record):
         return Prepare(name, instance, "identify", "its own host key is not on record yet")
     if facts.prepared != baseline:
         why = "differs from the wanted one" if facts.prepared else "was never made"

@@ -1,0 +1,100 @@
+"""The record in memory, with the same promises as the real store; it survives a simulated controller's death."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from orchestrator.errors import LeaseHeld
+from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
+
+
+class MemoryStore:
+    """A StorePort without a disk."""
+
+    def __init__(self, fleet: str, store_id: str = "simulated") -> None:
+        self._record = FleetRecord(store_id, fleet, None)
+        self._lease: Lease | None = None
+
+    def load(self) -> FleetRecord:
+        """Return the whole record."""
+        return self._record
+
+    def save_magic(self, magic: int) -> None:
+        """Remember the network."""
+        self._record = replace(self._record, magic=magic)
+
+    def save_intent(self, intent: LaunchIntent) -> None:
+        """Insert or replace a launch intent."""
+        others = [i for i in self._record.intents if i.token != intent.token]
+        ordered = sorted([*others, intent], key=lambda i: (i.relay, i.generation, i.attempt))
+        self._record = replace(self._record, intents=tuple(ordered))
+
+    def save_identity(self, identity: Identity) -> None:
+        """Insert or replace a pinned key."""
+        identities = {**self._record.identities, identity.instance_id: identity}
+        self._record = replace(self._record, identities=identities)
+
+    def save_attempt(self, attempt: Attempt) -> None:
+        """Insert or replace a failed attempt."""
+        attempts = {**self._record.attempts, (attempt.relay, attempt.intent): attempt}
+        self._record = replace(self._record, attempts=attempts)
+
+    def delete_attempts(self, relay: str, intent: str) -> None:
+        """Forget failures after a success."""
+        attempts = {key: value for key, value in self._record.attempts.items() if key != (relay, intent)}
+        self._record = replace(self._record, attempts=attempts)
+
+    def delete_all_attempts(self) -> None:
+        """Forget every failure."""
+        self._record = replace(self._record, attempts={})
+
+    def save_missed(self, missed_since: Mapping[str, datetime]) -> None:
+        """Replace the times at which instances were first missed."""
+        self._record = replace(self._record, missed_since=dict(missed_since))
+
+    def save_confirmations(self, names: frozenset[str]) -> None:
+        """Replace the confirmations."""
+        self._record = replace(self._record, confirmed_retirements=names)
+
+    def delete_instance(self, instance_id: str) -> None:
+        """Forget an instance that is gone, but not its generation."""
+        record = self._record
+        self._record = replace(
+            record,
+            identities={k: v for k, v in record.identities.items() if k != instance_id},
+            missed_since={k: v for k, v in record.missed_since.items() if k != instance_id},
+            intents=tuple(replace(i, request_json="") if i.instance_id == instance_id else i for i in record.intents),
+        )
+
+    def acquire_lease(self, holder: str, now: datetime, until: datetime, least_token: int) -> Lease:
+        """Take or renew the lease."""
+        held = self._lease is not None and self._lease.until > now
+        if self._lease is not None and held and self._lease.holder != holder:
+            raise _held(self._lease)
+        renews = held and self._lease is not None
+        token = self._lease.token if renews and self._lease else max(self._record.token, least_token) + 1
+        self._lease = Lease(holder, token, until)
+        self._record = replace(self._record, token=token)
+        return self._lease
+
+    def check_lease(self, lease: Lease, now: datetime) -> None:
+        """Raise LeaseHeld unless this very lease is still held."""
+        mine = self._lease
+        if mine is None or (mine.holder, mine.token) != (lease.holder, lease.token):
+            raise _held(mine or lease)
+        if mine.until <= now:
+            raise LeaseHeld(f"the lease of {lease.holder} has run out", next_step="run the command again")
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give the lease back."""
+        if self._lease is not None and (self._lease.holder, self._lease.token) == (lease.holder, lease.token):
+            self._lease = None
+
+
+def _held(lease: Lease) -> LeaseHeld:
+    return LeaseHeld(
+        f"{lease.holder} holds the lease until {lease.until:%H:%M:%S} UTC (fencing token {lease.token})",
+        next_step="wait until it has ended",
+    )

@@ -1,0 +1,158 @@
+"""A small world in virtual time: instances, hosts and nodes that take their time, and faults that tests switch on.
+
+It plays the part of AWS, of the hosts behind Ansible and of the relays on the wire. What a controller may know of it
+goes through `ports.py` here; tests may look at the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from orchestrator.fleet.observation import FileState, HostFacts, Instance, InstanceState, UnitState
+from orchestrator.simulation.time import VirtualClock
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long things take in this world."""
+
+    launch: timedelta = timedelta(seconds=2)
+    boot: timedelta = timedelta(seconds=40)
+    furnish: timedelta = timedelta(seconds=5)
+    run: timedelta = timedelta(seconds=8)
+    stage: timedelta = timedelta(seconds=30)
+    stop: timedelta = timedelta(seconds=20)
+    replay: timedelta = timedelta(seconds=60)
+
+
+@dataclass(slots=True)
+class SimulatedHost:
+    """One machine as it really is; mutable, and only this world touches it."""
+
+    instance: Instance
+    boots_at: datetime
+    one_time_key: str
+    own_key: str = ""
+    one_time_wiped: bool = False
+    prepared: str = ""
+    token: int = 0
+    staged: frozenset[str] = frozenset()
+    release: str = ""
+    files: dict[str, FileState] = field(default_factory=dict)
+    node_started: datetime | None = None
+    node_stops_at: datetime | None = None
+    wanted_running: bool = False
+    running_restart: str = ""
+    running_reload: str = ""
+    written_restart: str = ""
+    written_reload: str = ""
+
+
+@dataclass(slots=True)
+class Faults:
+    """What goes wrong. Names are relays; empty sets mean that all is well."""
+
+    unreachable: set[str] = field(default_factory=set)
+    never_boots: set[str] = field(default_factory=set)
+    stage_fails: set[str] = field(default_factory=set)
+    no_capacity: set[str] = field(default_factory=set)
+    """Subnets."""
+    silent_regions: set[str] = field(default_factory=set)
+    wrong_key: set[str] = field(default_factory=set)
+    error_after_launch: set[str] = field(default_factory=set)
+    """Relays whose next launch happens, but is answered by an error."""
+
+
+@dataclass(slots=True)
+class World:
+    """Everything there is."""
+
+    clock: VirtualClock
+    durations: Durations = field(default_factory=Durations)
+    faults: Faults = field(default_factory=Faults)
+    hosts: dict[str, SimulatedHost] = field(default_factory=dict)
+    """By instance id."""
+    volumes: dict[str, tuple[str, str, str, str | None]] = field(default_factory=dict)
+    """Volume id → region, zone, relay, attached to."""
+    addresses: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
+    """Address → region, relay, attached to."""
+    launches: int = 0
+    effects: int = 0
+    crash_at: int | None = None
+    """Effect number at which the controller dies, before the effect."""
+
+    def effect(self) -> None:
+        """Count an effect, and let the controller die before it if that was asked for."""
+        self.effects += 1
+        if self.crash_at is not None and self.effects == self.crash_at:
+            raise SimulatedDeath
+
+    def is_up(self, host: SimulatedHost) -> bool:
+        """Whether the host answers SSH."""
+        relay = host.instance.relay
+        alive = host.instance.state is InstanceState.RUNNING and relay not in self.faults.never_boots
+        return alive and self.clock.now() >= host.boots_at and relay not in self.faults.unreachable
+
+    def unit_state(self, host: SimulatedHost) -> UnitState:
+        """Return the node's unit state now."""
+        self.settle(host)
+        if not host.files:
+            return UnitState.ABSENT
+        if host.node_stops_at is not None:
+            return UnitState.DEACTIVATING
+        return UnitState.ACTIVE if host.node_started is not None else UnitState.INACTIVE
+
+    def serves(self, host: SimulatedHost) -> bool:
+        """Whether the relay answers with a fresh tip."""
+        if self.unit_state(host) is not UnitState.ACTIVE or not self.is_up(host) or host.node_started is None:
+            return False
+        return self.clock.now() >= host.node_started + self.durations.replay
+
+    def settle(self, host: SimulatedHost) -> None:
+        """Let a stop that is over be over; a restart goes on with the start."""
+        if host.node_stops_at is None or self.clock.now() < host.node_stops_at:
+            return
+        started = host.node_stops_at
+        host.node_stops_at = None
+        host.node_started = None
+        if host.wanted_running:
+            self.start_node(host, started)
+
+    def start_node(self, host: SimulatedHost, at: datetime) -> None:
+        """Start the node with what lies on the disk."""
+        host.node_started = at
+        host.running_restart, host.running_reload = host.written_restart, host.written_reload
+
+    def stop_node(self, host: SimulatedHost, *, then_start: bool) -> None:
+        """Ask the node to stop, and perhaps to start again after."""
+        host.wanted_running = then_start
+        if host.node_started is None and host.node_stops_at is None:
+            if then_start:
+                self.start_node(host, self.clock.now())
+        elif host.node_stops_at is None:
+            host.node_stops_at = self.clock.now() + self.durations.stop
+
+    def facts(self, host: SimulatedHost) -> HostFacts:
+        """Return what an inspection reads."""
+        unit = self.unit_state(host)
+        runs = unit in (UnitState.ACTIVE, UnitState.DEACTIVATING)
+        return HostFacts(
+            token=host.token,
+            working="",
+            host_key=host.own_key,
+            one_time_key_wiped=host.one_time_wiped,
+            prepared=host.prepared,
+            staged=host.staged,
+            release=host.release,
+            files=dict(host.files),
+            unit=unit,
+            unit_enabled=bool(host.files),
+            running_restart_digest=host.running_restart if runs else "",
+            running_reload_digest=host.running_reload if runs else "",
+            clean_marker=host.node_started is None,
+        )
+
+
+class SimulatedDeath(BaseException):
+    """The controller dies here: nothing it would have done after this happens."""
