@@ -173,9 +173,10 @@ class Candidate:
     def trim(self, keep: int) -> None:
         """Forget all but the newest blocks, of a candidate that has been adopted."""
         if len(self.fragment) > 2 * keep:
-            last_forgotten = self.fragment[-keep - 1]
-            self.anchor = BlockPoint(last_forgotten.slot, last_forgotten.hash)
-            del self.fragment[:-keep]
+            forgotten = len(self.fragment) - keep
+            newest = self.fragment[forgotten - 1]
+            self.anchor = BlockPoint(newest.slot, newest.hash)
+            del self.fragment[:forgotten]
 
 
 @dataclass(frozen=True, slots=True)

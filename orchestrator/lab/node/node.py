@@ -192,9 +192,14 @@ class Node:
 
     async def _forge(self, issuer: int, issuers: int) -> None:
         genesis = self._start.config.genesis
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LONELY_AFTER_SECONDS):
-                await self._caught_up.wait()
+        topology = self._start.topology
+        alone = not (topology.local_roots or topology.public_roots or topology.bootstrap_peers)
+        while not (alone or self._caught_up.is_set()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LONELY_AFTER_SECONDS):
+                    await self._caught_up.wait()
+            if not self._followed:
+                break
         lottery = Lottery(genesis.seed, issuer, issuers, genesis.active_slots_coefficient)
         await forge_blocks(self._chain, self._clock, lottery)
 

@@ -25,10 +25,10 @@ class Version:
 
 def parse_version(text: str) -> Version:
     """Read `10.5.1`; a fourth number is dropped. Raise ValueError for anything else."""
-    numbers = [int(part) for part in text.strip().split(".")]
-    if not 2 <= len(numbers) <= 4 or min(numbers) < 0:
+    parts = text.strip().split(".")
+    if not 2 <= len(parts) <= 4 or not all(part.isdecimal() for part in parts):
         raise ValueError(f"not a release of the node: {text!r} (expected something like 10.5.1)")
-    return Version(*[*numbers, 0][:3])
+    return Version(*[*map(int, parts), 0][:3])
 
 
 def wire_versions(version: Version) -> tuple[int, ...]:

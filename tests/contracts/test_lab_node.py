@@ -1,0 +1,359 @@
+"""The lab node as a process on loopback: what a fleet relies on in a real node has to hold in this one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from orchestrator.ouroboros.chainsync import Tip
+from orchestrator.ouroboros.client import ProbeTimeouts, run_probes
+from orchestrator.ouroboros.targets import Target
+from orchestrator.ouroboros.verdicts import ProbeResult, Verdict
+
+ROOT = Path(__file__).parents[2]
+NETWORK = ROOT / "inventory" / "lab" / "network"
+MAGIC = 4242
+PORT = 3001
+METRICS_PORT = 12798
+ADDRESSES = itertools.count(1)
+
+# Ten blocks a second: what takes the lab minutes takes these tests moments.
+SLOT_LENGTH = 0.05
+ACTIVE_SLOTS = 0.5
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """Look again and again until something holds; fail naming it when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.05)
+
+
+@dataclass
+class LabNode:
+    """One node with a folder and a loopback address of its own."""
+
+    folder: Path
+    address: str
+    version: str = "11.0.1"
+    forge: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        shutil.copytree(NETWORK, self.folder / "network")
+        self.change_file("shelley-genesis.json", slotLength=SLOT_LENGTH, activeSlotsCoeff=ACTIVE_SLOTS)
+        backends = [
+            "EKGBackend",
+            f"PrometheusSimple suffix {self.address} {METRICS_PORT}",
+            "Stdout HumanFormatUncoloured",
+        ]
+        self.change_file(
+            "config.json", TraceOptions={"": {"backends": backends, "severity": "Info"}}, ShelleyGenesisHash=None
+        )
+        self.name_peers()
+
+    def change_file(self, name: str, **values: object) -> None:
+        path = self.folder / "network" / name
+        changed = {**json.loads(path.read_text()), **values}
+        path.write_text(json.dumps({key: value for key, value in changed.items() if value is not None}))
+
+    def name_peers(self, *peers: LabNode) -> None:
+        points = [{"address": peer.address, "port": PORT} for peer in peers]
+        groups = [{"accessPoints": points, "valency": len(points), "trustable": True}] if peers else []
+        (self.folder / "topology.json").write_text(json.dumps({"localRoots": groups, "publicRoots": []}))
+
+    def start(self) -> LabNode:
+        environment = {**os.environ, "GENESIS_LAB_VERSION": self.version, "GENESIS_LAB_FORGE": self.forge}
+        files = {
+            "config": "network/config.json",
+            "topology": "topology.json",
+            "database-path": "db",
+            "socket-path": "s",
+        }
+        options = [word for name, path in files.items() for word in (f"--{name}", str(self.folder / path))]
+        with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator.lab.node", "run", *options, *self.listening()],
+                cwd=ROOT,
+                env=environment | self.environment,
+                stdout=out,
+                stderr=err,
+            )
+        return self
+
+    def listening(self) -> list[str]:
+        return ["--host-addr", self.address, "--port", str(PORT), "+RTS", "-N2", "-RTS"]
+
+    def send(self, signal_number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal_number)
+
+    def stop(self, signal_number: signal.Signals = signal.SIGINT) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal_number)
+        return self.process.wait(timeout=20)
+
+    def probe(self, **options: object) -> ProbeResult:
+        return run_probes([Target(self.address, PORT)], MAGIC, **options)[0]
+
+    def tip(self) -> Tip | None:
+        return self.probe().tip
+
+    def block(self) -> int:
+        tip = self.tip()
+        return 0 if tip is None else tip.block
+
+    def serves(self) -> bool:
+        return self.probe().verdict is Verdict.OK
+
+    def metrics(self, path: str = "/metrics", **headers: str) -> str:
+        request = urllib.request.Request(f"http://{self.address}:{METRICS_PORT}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.read().decode()
+
+    def marker(self) -> bool:
+        return (self.folder / "db" / "clean").exists()
+
+    def output(self, name: str = "out") -> str:
+        return (self.folder / name).read_text()
+
+
+@pytest.fixture
+def make_node(tmp_path: Path) -> Iterator[Callable[..., LabNode]]:
+    nodes: list[LabNode] = []
+
+    def make(**values: object) -> LabNode:
+        number = next(ADDRESSES)
+        folder = tmp_path / f"node-{number}"
+        folder.mkdir()
+        # Addresses by process, so that two runs at once do not meet: the port is shared without an error.
+        process = os.getpid()
+        address = f"127.{100 + process % 100}.{process // 100 % 250}.{number}"
+        nodes.append(LabNode(folder, address, **values))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        if node.process is not None and node.process.poll() is None:
+            node.process.kill()
+            node.process.wait()
+
+
+def start_partners(make_node: Callable[..., LabNode]) -> tuple[LabNode, LabNode]:
+    one, other = make_node(forge="0:2"), make_node(forge="1:2")
+    one.name_peers(other)
+    other.name_peers(one)
+    return one.start(), other.start()
+
+
+def test_blocks_of_partners_reach_relays_through_relays(make_node: Callable[..., LabNode]) -> None:
+    one, other = start_partners(make_node)
+    near, far = make_node(), make_node()
+    near.name_peers(one, other)
+    far.name_peers(near)
+    near.start()
+    far.start()
+    until(lambda: far.block() >= 5, "the relay behind the relay has five blocks")
+    until(lambda: len({node.tip() for node in (one, other, near, far)}) == 1, "all four show one tip")
+
+
+def test_a_relay_without_peers_has_no_tip_until_a_reload_names_some(make_node: Callable[..., LabNode]) -> None:
+    partner, relay = make_node(forge="0:1").start(), make_node().start()
+    until(lambda: partner.block() >= 2, "the partner makes blocks")
+    until(relay.serves, "the relay answers")
+    assert relay.block() == 0
+    assert "slotNum" not in relay.metrics()
+    relay.name_peers(partner)
+    relay.send(signal.SIGHUP)
+    until(lambda: relay.block() >= 2, "the relay follows the partner")
+    assert "Performing topology configuration update" in relay.output()
+    assert "Local Root Groups:\n  (HotValency {getHotValency = 1}" in relay.output()
+    assert "slotNum_int" in relay.metrics()
+
+
+def test_a_peer_that_a_reload_drops_is_followed_no_more(make_node: Callable[..., LabNode]) -> None:
+    partner, relay = make_node(forge="0:1").start(), make_node()
+    relay.name_peers(partner)
+    relay.start()
+    until(lambda: relay.block() >= 2, "the relay follows")
+    relay.name_peers()
+    relay.send(signal.SIGHUP)
+    until(lambda: "outboundConns_int 0" in relay.metrics(), "the connection is gone")
+    left_at = relay.block()
+    until(lambda: partner.block() > left_at + 5, "the partner goes on")
+    assert relay.block() == left_at
+
+
+def test_a_bad_topology_on_reload_is_told_on_stderr_and_changes_nothing(make_node: Callable[..., LabNode]) -> None:
+    partner, relay = make_node(forge="0:1").start(), make_node()
+    relay.name_peers(partner)
+    relay.start()
+    until(lambda: relay.block() >= 2, "the relay follows")
+    (relay.folder / "topology.json").write_text('{"localRoots": [')
+    relay.send(signal.SIGHUP)
+    until(lambda: "Is your topology file formatted correctly?" in relay.output("err"), "the refusal is told")
+    assert "Local Root Groups" not in relay.output()
+    seen = relay.block()
+    until(lambda: relay.block() > seen + 2, "the relay follows as before")
+
+
+def test_two_partners_apart_make_two_chains_and_agree_when_joined(make_node: Callable[..., LabNode]) -> None:
+    one, other = make_node(forge="0:2").start(), make_node(forge="1:2").start()
+    until(lambda: one.block() >= 5 and other.block() >= 5, "each has a chain of its own")
+    assert one.tip() != other.tip()
+    other.name_peers(one)
+    one.name_peers(other)
+    for node in (one, other):
+        node.send(signal.SIGHUP)
+    until(lambda: one.tip() == other.tip(), "one chain is left")
+    assert "Switched to a fork" in one.output() + other.output()
+
+
+def test_a_clean_stop_leaves_the_marker_and_the_chain(make_node: Callable[..., LabNode]) -> None:
+    node = make_node(forge="0:1").start()
+    until(lambda: node.block() >= 3, "blocks are made")
+    assert not node.marker()
+    assert node.stop(signal.SIGINT) == 0
+    assert node.marker()
+    kept = len((node.folder / "db" / "immutable" / "headers.log").read_bytes())
+    node.forge = ""
+    node.start()
+    until(node.serves, "it answers again")
+    assert node.block() >= 3
+    assert not node.marker()
+    assert len((node.folder / "db" / "immutable" / "headers.log").read_bytes()) == kept
+    assert "blockNum" not in node.metrics(), "no metric of the tip before the chain has grown"
+    assert node.stop(signal.SIGTERM) == 0
+
+
+def test_a_killed_node_replays_longer_with_its_port_closed_and_says_how_far(make_node: Callable[..., LabNode]) -> None:
+    node = make_node(forge="0:1", environment={"GENESIS_LAB_REPLAY_UNCLEAN_SECONDS": "3600"}).start()
+    until(lambda: node.block() >= 1, "blocks are made")
+    node.stop(signal.SIGKILL)
+    assert not node.marker()
+    node.start()
+    until(lambda: "LastShutdownUnclean" in node.output(), "it noticed")
+    until(lambda: _metrics_or_nothing(node) is not None, "metrics are served")
+    progress = re.search(r"^cardano_node_metrics_blockReplayProgress_real (\S+)$", node.metrics(), re.MULTILINE)
+    assert progress is not None
+    assert 0 <= float(progress.group(1)) < 1
+    assert node.probe().verdict is Verdict.REFUSED
+    node.send(signal.SIGHUP)
+    assert node.stop(signal.SIGINT) == 0
+    assert not node.marker(), "stopped while starting: the marker stays as it was"
+
+
+def _metrics_or_nothing(node: LabNode) -> str | None:
+    try:
+        return node.metrics()
+    except urllib.error.URLError:
+        return None
+
+
+def test_a_full_node_lets_connect_but_does_not_shake_hands(make_node: Callable[..., LabNode]) -> None:
+    node = make_node()
+    node.change_file("config.json", AcceptedConnectionsLimit={"hardLimit": 2, "softLimit": 2, "delay": 0.1})
+    node.start()
+    until(node.serves, "it answers")
+    until(lambda: "inboundConns_int 0" in node.metrics(), "the probe has left")
+    short = ProbeTimeouts(handshake=timedelta(seconds=0.5))
+    with (
+        socket.create_connection((node.address, PORT)) as first,
+        socket.create_connection((node.address, PORT)),
+    ):
+        until(lambda: "inboundConns_int 2" in node.metrics(), "both are in")
+        assert node.probe(timeouts=short).verdict is Verdict.HANDSHAKE_TIMEOUT
+        first.close()
+        until(node.serves, "there is room again")
+
+
+def test_a_slow_stop_closes_the_port_and_goes_on_for_as_long_as_told(make_node: Callable[..., LabNode]) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    (node.folder / "db" / "lab-stop-seconds").write_text("3600")
+    node.send(signal.SIGTERM)
+    until(lambda: node.probe().verdict is Verdict.REFUSED, "the port is closed")
+    assert node.process is not None
+    assert node.process.poll() is None
+    assert not node.marker()
+
+
+def test_a_second_node_on_the_same_database_is_stopped_by_the_lock(make_node: Callable[..., LabNode]) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    first, node.process = node.process, None
+    assert node.start().process is not None
+    assert node.process.wait(timeout=20) == 1
+    assert "is locked" in node.output("err")
+    node.process = first
+
+
+def test_a_genesis_file_other_than_stated_is_refused(make_node: Callable[..., LabNode]) -> None:
+    node = make_node()
+    node.change_file("config.json", ShelleyGenesisHash="00" * 32)
+    node.start()
+    assert node.process is not None
+    assert node.process.wait(timeout=20) == 1
+    assert "Wrong Shelley genesis file" in node.output("err")
+
+
+@pytest.mark.parametrize(("version", "negotiated"), [("10.4.1", 14), ("10.5.1", 14), ("10.6.0", 15), ("11.0.1", 15)])
+def test_each_release_offers_its_wire_versions(
+    make_node: Callable[..., LabNode], version: str, negotiated: int
+) -> None:
+    node = make_node(version=version).start()
+    until(node.serves, "it answers")
+    assert node.probe().negotiated_version == negotiated
+
+
+def test_another_magic_is_refused_in_the_handshake(make_node: Callable[..., LabNode]) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    assert run_probes([Target(node.address, PORT)], 1)[0].verdict is Verdict.WRONG_MAGIC
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [("/metrics?x=1", {}, 404), ("/", {}, 404), ("/metrics", {"Accept": "application/json"}, 415)],
+)
+def test_the_new_metrics_server_is_strict(
+    make_node: Callable[..., LabNode], path: str, headers: dict[str, str], status: int
+) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        node.metrics(path, **headers)
+    assert refused.value.code == status
+    refused.value.close()
+
+
+def test_a_release_with_legacy_tracing_speaks_the_legacy_dialect(make_node: Callable[..., LabNode]) -> None:
+    node = make_node(version="10.5.1", forge="0:1")
+    node.change_file(
+        "config.json", UseTraceDispatcher=False, hasPrometheus=[node.address, METRICS_PORT], TraceOptions=None
+    )
+    node.start()
+    until(lambda: node.block() >= 1, "blocks are made")
+    text = node.metrics("/metrics?anything", Accept="application/json")
+    assert 'cardano_build_info {version_major="10"' in text
+    assert "connectionManager_incomingConns" in text
+    assert "# EOF" not in text
