@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 KEPT_LINES = 40
+CANCELLED = 254
+"""The code with which ansible-runner ends what was cancelled."""
 _POLL_SECONDS = 0.2
 # Runs of SSH and Python need these; everything else of the controller's environment, credentials first, stays here.
 _INHERITED = ("HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "TZ")
@@ -67,6 +69,8 @@ def run_playbook(
     """
     from ansible_runner.interface import init_runner
 
+    if cancelled():
+        return RunEnded(CANCELLED, reached_hosts=False, tail=())
     tail: deque[str] = deque(maxlen=KEPT_LINES)
     failures: list[BaseException] = []
 
