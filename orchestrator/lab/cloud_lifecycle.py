@@ -88,7 +88,7 @@ class Lifecycle(ElasticAddresses):
                 self._restart_checks(instance)
 
     def mark_rebooted(self, instance_id: str) -> None:
-        """The machine was told to reboot."""
+        """The machine was started anew."""
         with self.lock:
             if instance := self.lab_instance(instance_id):
                 instance.note.reboot_asked = instance.note.broken = False

@@ -59,9 +59,13 @@ class LabMachines:
             if state is not machine.MachineState.ABSENT
         }
 
-    def _observe_addresses(self, instance_id: str) -> frozenset[Address]:
+    def _observe_addresses(self, instance_id: str) -> frozenset[Address] | None:
         first = machine.find_first_process(self._lab, instance_id)
-        return network.observe_addresses(self._lab.network, first) if first is not None else frozenset()
+        if first is None:
+            return None
+        found = network.observe_addresses(self._lab.network, first)
+        # In its first moments the process is not yet in the machine's namespace, and sees this host's addresses.
+        return None if not found or self._lab.network.gateway_v4 in found else found
 
     def observe_volumes(self) -> frozenset[str]:
         """Name every volume that takes up space."""
@@ -81,10 +85,6 @@ class LabMachines:
     def poweroff(self, instance_id: str) -> None:
         """Ask a machine to shut down, and return at once."""
         machine.poweroff_machine(self._lab, instance_id)
-
-    def reboot(self, instance_id: str) -> None:
-        """Ask a machine to reboot, and return at once."""
-        machine.reboot_machine(self._lab, instance_id)
 
     def kill(self, instance_id: str) -> None:
         """Cut a machine's power; its disk stays."""

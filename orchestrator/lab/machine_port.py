@@ -15,10 +15,13 @@ from .cloud_instances import InstanceView, VolumeView
 
 @dataclass(frozen=True, slots=True)
 class MachineView:
-    """What the machine layer sees of one machine. A machine that is not running keeps its disk."""
+    """What the machine layer sees of one machine. A machine that is not running keeps its disk.
+
+    `addresses` is None while they cannot be seen: a machine that is just beginning to boot.
+    """
 
     running: bool
-    addresses: frozenset[Address] = frozenset()
+    addresses: frozenset[Address] | None = None
     volumes: frozenset[str] = frozenset()
     isolated: bool = False
 
@@ -40,10 +43,6 @@ class MachinePort(Protocol):
 
     def poweroff(self, instance_id: str) -> None:
         """Ask a machine to shut down, and return at once."""
-        ...
-
-    def reboot(self, instance_id: str) -> None:
-        """Ask a machine to reboot, and return at once."""
         ...
 
     def kill(self, instance_id: str) -> None:

@@ -17,7 +17,7 @@ from threading import Event, Lock, Thread
 
 from .cloud_instances import INSTANCE_SHUTDOWN, InstanceView
 from .machine_port import Instances, MachinePort, MachineView
-from .supervisor_plan import Adjust, Delete, PowerOff, Reboot, Report, Start, Work, plan_work
+from .supervisor_plan import Adjust, Delete, PowerOff, Report, Start, Work, plan_work
 
 log = logging.getLogger(__name__)
 
@@ -157,11 +157,9 @@ class Supervisor:
                     if volume.wanted:
                         machines.attach(instance_id, volume)
                         region.mark_attached(volume.volume_id)
+                self._deadlines.pop(instance_id, None)
                 region.mark_rebooted(instance_id)
                 region.mark_running(instance_id)
-            case Reboot():
-                machines.reboot(instance_id)
-                region.mark_rebooted(instance_id)
             case PowerOff():
                 self._power_off(instance_id)
             case Delete():

@@ -27,11 +27,6 @@ class PowerOff:
 
 
 @dataclass(frozen=True, slots=True)
-class Reboot:
-    """Reboot a machine."""
-
-
-@dataclass(frozen=True, slots=True)
 class Delete:
     """Destroy a machine."""
 
@@ -47,7 +42,7 @@ class Adjust:
     isolated: bool | None
 
 
-Work = Start | Report | PowerOff | Reboot | Delete | Adjust
+Work = Start | Report | PowerOff | Delete | Adjust
 
 
 def plan_work(instance: InstanceView, machine: MachineView | None) -> Work | None:
@@ -61,7 +56,7 @@ def plan_work(instance: InstanceView, machine: MachineView | None) -> Work | Non
         case "running" if not instance.machine_wanted and not instance.reboot_asked:
             return None
         case "running" if instance.reboot_asked:
-            return Reboot() if running else Start()
+            return PowerOff() if running else Start()
         case "running":
             return _plan_adjustment(instance, machine) if machine and running else Report("stopped")
         case "stopping":
@@ -77,6 +72,7 @@ def plan_work(instance: InstanceView, machine: MachineView | None) -> Work | Non
 def _plan_adjustment(instance: InstanceView, machine: MachineView) -> Adjust | None:
     """Compare what a running machine should carry with what it carries."""
     wanted = frozenset(instance.addresses)
+    carried = wanted if machine.addresses is None else machine.addresses
     unsettled = tuple(each for each in instance.volumes if each.wanted and not each.settled)
     missing = tuple(each for each in instance.volumes if each.wanted and each.volume_id not in machine.volumes)
     kept = {each.volume_id for each in instance.volumes if each.wanted}
@@ -84,8 +80,8 @@ def _plan_adjustment(instance: InstanceView, machine: MachineView) -> Adjust | N
     adjustment = Adjust(
         attach=tuple(dict.fromkeys(unsettled + missing)),
         detach=tuple(sorted((machine.volumes - kept) | leaving)),
-        add=tuple(address for address in instance.addresses if address not in machine.addresses),
-        remove=tuple(sorted(machine.addresses - wanted, key=str)),
+        add=tuple(address for address in instance.addresses if address not in carried),
+        remove=tuple(sorted(carried - wanted, key=str)),
         isolated=instance.isolated if instance.isolated != machine.isolated else None,
     )
     return adjustment if adjustment != Adjust((), (), (), (), None) else None

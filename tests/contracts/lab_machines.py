@@ -60,9 +60,6 @@ class FakeMachines:
         if not self.stubborn:
             self.kill(instance_id)
 
-    def reboot(self, instance_id: str) -> None:
-        self._change(instance_id, running=True)
-
     def kill(self, instance_id: str) -> None:
         self._change(instance_id, running=False)
 
@@ -81,16 +78,19 @@ class FakeMachines:
         self.volumes.discard(volume_id)
 
     def add_address(self, instance_id: str, address: Address) -> None:
-        self._change(instance_id, addresses=self._machines[instance_id].addresses | {address})
+        self._change(instance_id, addresses=self._carried(instance_id) | {address})
 
     def remove_address(self, instance_id: str, address: Address) -> None:
-        self._change(instance_id, addresses=self._machines[instance_id].addresses - {address})
+        self._change(instance_id, addresses=self._carried(instance_id) - {address})
 
     def isolate(self, instance_id: str) -> None:
         self._change(instance_id, isolated=True)
 
     def heal(self, instance_id: str) -> None:
         self._change(instance_id, isolated=False)
+
+    def _carried(self, instance_id: str) -> frozenset[Address]:
+        return self._machines[instance_id].addresses or frozenset()
 
     def _change(self, instance_id: str, **changes: object) -> None:
         with self._condition:

@@ -710,6 +710,19 @@ def test_a_killed_machine_can_leave_an_impaired_instance_that_a_reboot_brings_ba
     assert lab.machines.observe()[instance_id].running
 
 
+def test_a_rebooted_machine_shuts_down_and_starts_while_the_api_says_running(lab: Lab):
+    client = lab.client()
+    instance_id = running(client)
+    lab.machines.gate_open = False
+    client.reboot_instances(InstanceIds=[instance_id])
+    lab.machines.wait_until_starting(1)
+    assert state_of(client, instance_id) == "running"
+    lab.machines.open_gate()
+    eventually(lambda: lab.machines.observe()[instance_id].running)
+    lab.server.supervisor.look()
+    assert (len(lab.machines.starts), state_of(client, instance_id)) == (2, "running")
+
+
 def test_a_machine_without_an_instance_is_destroyed(lab: Lab):
     client = lab.client()
     instance_id = running(client)
