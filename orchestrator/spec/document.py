@@ -100,12 +100,12 @@ def _decode(content: bytes) -> str:
 
 def _explain_syntax(error: yaml.MarkedYAMLError) -> Finding:
     mark = error.problem_mark or error.context_mark
-    problem = error.problem or "something that is not YAML"
+    problem = error.problem or "no more is known"
     if r"'\t'" in problem:
-        problem = "a tab at the start of a word"
-    problem = problem.removeprefix("found ")
-    # The parser's own words may quote the file; one line of them is enough.
-    return Finding(mark.line + 1 if mark else 1, "", f"found {problem.splitlines()[0][:100]}, expected YAML")
+        problem = "a tab stands where a word begins; indent with spaces"
+    # The parser's own words may quote the file; one short line of them is enough.
+    text = f"found text that is not YAML ({problem.splitlines()[0][:100]}), expected YAML"
+    return Finding(mark.line + 1 if mark else 1, "", text)
 
 
 def _line(event: yaml.Event) -> int:

@@ -114,7 +114,12 @@ def _describe(node: Schema) -> str:
         return _either(node["enum"])
     match node.get("type"):
         case "integer":
-            return f"expected a whole number from {node['minimum']} to {node['maximum']}"
+            bounds = (
+                f"from {node['minimum']} to {node['maximum']}"
+                if "maximum" in node
+                else f"of at least {node['minimum']}"
+            )
+            return f"expected a whole number {bounds}"
         case "boolean":
             return "expected true or false"
         case "array":

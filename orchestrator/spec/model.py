@@ -337,7 +337,7 @@ class FleetSpec(Model):
     release: Version
     """The wanted release; one of the above."""
     cloud: CloudSpec
-    """Where hosts come from."""
+    """Where the hosts of this fleet come from."""
     regions: dict[Name, RegionSpec]
     """The regions, by name; on aws these are AWS region names."""
     ports: PortsSpec = PortsSpec()

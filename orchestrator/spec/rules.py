@@ -48,7 +48,8 @@ def wanted_release_is_known(fleet: Section) -> Iterator[Finding]:
     release, known = fleet.text("release"), fleet.keys("releases")
     if release is not None and fleet.has("releases") and release not in known:
         choices = ", ".join(show(version) for version in known) or "one that releases lists, which is empty"
-        yield fleet.finding(f"found {show(release)}, expected {choices}{suggest(release, known)}", "release")
+        hint = suggest(release, known) if len(known) > 1 else ""
+        yield fleet.finding(f"found {show(release)}, expected {choices}{hint}", "release")
 
 
 def downloads_are_encrypted(fleet: Section) -> Iterator[Finding]:

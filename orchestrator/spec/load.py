@@ -1,0 +1,66 @@
+"""A fleet file on disk with its network folder → everything about the fleet that an operator states. Start here.
+
+The one place of this package that opens files, besides the network folder (`network.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import SpecInvalid
+from orchestrator.spec.document import LARGEST_FILE_BYTES
+from orchestrator.spec.findings import render_findings
+from orchestrator.spec.model import FleetSpec
+from orchestrator.spec.network import NetworkFiles, read_network
+from orchestrator.spec.parse import ParsedFleet, parse_fleet_text
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFleet:
+    """A fleet that has no errors: what is wanted, the network's files, and the clock of its slots."""
+
+    spec: FleetSpec
+    network_files: NetworkFiles
+    slot_zero_unix: float
+    slot_length_seconds: float
+    path: Path
+    """The fleet file."""
+    base: Path
+    """The folder that relative paths in the file start from."""
+
+
+def load_fleet(path: Path) -> LoadedFleet:
+    """Read a fleet file and its network folder. Raises SpecInvalid with everything that is wrong with either."""
+    parsed = _parse(path)
+    base = path.resolve().parent
+    reading = read_network(parsed.spec, base)
+    if reading.files is None or reading.clock is None:
+        findings = [parsed.finding(problem.path, problem.text) for problem in reading.problems]
+        raise SpecInvalid(render_findings(str(path), findings))
+    clock = reading.clock
+    return LoadedFleet(parsed.spec, reading.files, clock.slot_zero_unix, clock.slot_length_seconds, path, base)
+
+
+def parse_fleet(path: Path) -> FleetSpec:
+    """Read a fleet file alone, without its network folder. Raises SpecInvalid with everything that is wrong."""
+    return _parse(path).spec
+
+
+def _parse(path: Path) -> ParsedFleet:
+    parsed = parse_fleet_text(_read(path), str(path))
+    if not isinstance(parsed, ParsedFleet):
+        raise SpecInvalid(parsed)
+    return parsed
+
+
+def _read(path: Path) -> bytes:
+    """Return the file's bytes, one more than allowed at most, so that a huge one is refused and not read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE_BYTES + 1)
+    except FileNotFoundError:
+        text = f"{path}: found no such file, expected a fleet file: `genesis-fleet init` writes one to start from"
+        raise SpecInvalid((text,)) from None
+    except OSError as error:
+        raise SpecInvalid((f"{path}: found {error.strerror}, expected a fleet file that can be read",)) from None
