@@ -15,7 +15,7 @@ from orchestrator.errors import LabUnavailable
 from orchestrator.lab.commands import run_command, try_command
 from orchestrator.lab.layout import Lab, check_name
 from orchestrator.lab.locks import hold
-from orchestrator.lab.processes import find_child, find_recorded
+from orchestrator.lab.processes import find_init_below, find_recorded
 
 MAKE_NODES = "/usr/local/lib/genesis-fleet-lab/make-volume-nodes"
 
@@ -116,7 +116,7 @@ def _show(lab: Lab, instance_id: str) -> None:
         return
     write_table(lab, instance_id)
     process = find_recorded(lab.machine(instance_id) / "process")
-    first = find_child(process) if process else None
+    first = find_init_below(process) if process else None
     if first is not None:
         # At the very start of a boot the script may not be reachable yet: then the boot itself runs it.
         try_command("nsenter", "--target", str(first), "--mount", "--", MAKE_NODES)

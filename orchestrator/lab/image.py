@@ -54,11 +54,12 @@ ENABLED = {
     "sysinit.target": ("lab-volumes.service",),
 }
 
-# logind is started on demand (systemctl reboot asks for it) instead of at every boot; without its generator cloud-init
-# does not probe for clouds; host keys are each machine's own.
+# logind and D-Bus are started on demand (systemctl reboot asks for them) instead of at every boot; without its generator
+# cloud-init does not probe for clouds; host keys are each machine's own.
 REMOVED = (
     "etc/hostname", "etc/machine-id", "etc/resolv.conf", "etc/ssh/ssh_host_*", "var/lib/dbus/machine-id",
     "lib/systemd/system-generators/cloud-init-generator",
+    "lib/systemd/system/multi-user.target.wants/dbus.service",
     "lib/systemd/system/multi-user.target.wants/systemd-logind.service",
 )  # fmt: skip
 

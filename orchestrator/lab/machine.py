@@ -24,17 +24,30 @@ from orchestrator.lab.commands import PLAIN
 from orchestrator.lab.layout import Lab, check_name
 from orchestrator.lab.locks import hold
 from orchestrator.lab.network import Address, connect, delete_network, disconnect
-from orchestrator.lab.processes import find_child, find_recorded, kill_and_wait, signal_child, start_recorded
+from orchestrator.lab.processes import (
+    find_init_below,
+    find_recorded,
+    kill_and_wait,
+    signal_init_below,
+    start_recorded,
+)
 from orchestrator.lab.seed import render_identity, render_seed
 
-# Run in a mount namespace of its own: overlay first, then the machine becomes this very process, so its pid stays.
-# `volatile` skips every sync to disk: a lab needs no protection from a power cut of this host, and 20 machines that
-# install at once are several times faster. The kernel leaves a marker that must go before the next mount.
+# Run in a mount namespace of its own, so that no mount is left behind however the machine ends. `volatile` skips every sync
+# to disk: a lab needs no protection from a power cut of this host, and 20 machines that install at once are several
+# times faster; the kernel leaves a marker of it that must go before the next mount. systemd-nspawn keeps notes in /run
+# that it cannot remove where /run is on a disk. It ends with 133 when the machine wants to boot again.
 MOUNT_AND_BOOT = """
 lower=$1 folder=$2; shift 2
 rm -rf "$folder/work/work/incompat"
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs tmpfs /run/systemd/nspawn || exit 1
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$folder/upper,workdir=$folder/work,volatile" "$folder/root" || exit 1
-exec "$@"
+while :; do
+    setpriv --pdeathsig KILL "$@"
+    ended=$?
+    [ "$ended" -eq 133 ] || exit "$ended"
+done
 """
 
 # As PID 1 of a machine understands them: systemd(1), section on signals.
@@ -156,7 +169,7 @@ def run_in_machine(lab: Lab, instance_id: str, command: Sequence[str]) -> subpro
 def find_first_process(lab: Lab, instance_id: str) -> int | None:
     """Return the pid, as this host numbers it, of a running machine's PID 1."""
     process = find_recorded(lab.machine(instance_id) / "process")
-    return find_child(process) if process is not None else None
+    return find_init_below(process) if process is not None else None
 
 
 def delete_lab(lab: Lab) -> None:
@@ -221,7 +234,7 @@ def _ask(lab: Lab, instance_id: str, number: int) -> None:
     # Signals go to the machine's own PID 1: systemd-nspawn takes a second SIGTERM for a power cut.
     process = find_recorded(lab.machine(instance_id) / "process")
     if process is not None:
-        signal_child(process, number)
+        signal_init_below(process, number)
 
 
 def _kill(lab: Lab, instance_id: str) -> None:

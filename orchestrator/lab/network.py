@@ -8,7 +8,9 @@ decided elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -136,10 +138,11 @@ def connect(network: LabNetwork, name: str, addresses: Sequence[Address]) -> Pat
         run_command("ip", "netns", "add", namespace)
     if not _exists(port):
         run_command("ip", "link", "add", port, "type", "veth", "peer", "name", CARD, "netns", namespace)
-    run_command("ip", "link", "set", port, "master", network.bridge, "up")
+    run_command("ip", "link", "set", port, "alias", name, "master", network.bridge, "up")
     inside = ["link set lo up", *(_render_address(network, address) for address in addresses)]
     inside += [f"link set {CARD} up", f"route replace default via {network.gateway_v4}"]
-    inside += [f"route replace ::/0 via {network.gateway_v6}"]
+    if any(address.version == 6 for address in addresses):
+        inside += [f"route replace ::/0 via {network.gateway_v6}"]
     run_command("ip", "-n", namespace, "-batch", "-", stdin="\n".join(inside) + "\n")
     return path
 
@@ -164,8 +167,12 @@ def remove_address(network: LabNetwork, name: str, address: Address) -> None:
     """Take an address away again. Nothing happens if the namespace does not have it."""
     prefix = network.v4.prefixlen if address.version == 4 else network.v6.prefixlen
     outcome = try_command("ip", "-n", network.namespace(name), "addr", "del", f"{address}/{prefix}", "dev", CARD)
-    if outcome.returncode != 0 and "Cannot assign" not in outcome.stderr and "Cannot open" not in outcome.stderr:
-        raise LabUnavailable(f"address {address} of {name} could not be removed: {outcome.stderr.strip()}")
+    absent = any(words in outcome.stderr for words in ("Cannot assign", "Address not found", "Cannot open"))
+    if outcome.returncode != 0 and not absent:
+        raise LabUnavailable(
+            f"address {address} of {name} could not be removed: {outcome.stderr.strip()}",
+            next_step=f"See `ip -n {network.namespace(name)} addr`, then repeat.",
+        )
 
 
 def isolate(network: LabNetwork, name: str) -> None:
@@ -180,10 +187,8 @@ def heal(network: LabNetwork, name: str) -> None:
 
 
 def is_isolated(network: LabNetwork, name: str) -> bool:
-    """Say whether `name` is cut off, as the firewall itself has it."""
-    port = find_port(network, name)
-    listed = try_command("nft", "list", "set", "bridge", network.bridge, "isolated")
-    return port is not None and f'"{port}"' in listed.stdout
+    """Say whether `name` is cut off."""
+    return name in observe_isolated(network)
 
 
 def _change_isolated(network: LabNetwork, name: str, change: str) -> None:
@@ -196,16 +201,49 @@ def _change_isolated(network: LabNetwork, name: str, change: str) -> None:
 
 
 def find_port(network: LabNetwork, name: str) -> str | None:
-    """Return the host's end of the cable of `name`, found by asking the other end for its peer."""
-    namespace = network.namespace(name)
-    if not (NAMESPACES / namespace).exists():
-        return None
-    inside = try_command("ip", "-j", "-n", namespace, "link", "show", "dev", CARD)
-    if inside.returncode != 0:
-        return None
-    peer = json.loads(inside.stdout)[0]["link_index"]
-    ports = json.loads(run_command("ip", "-j", "link", "show", "type", "veth") or "[]")
-    return next((port["ifname"] for port in ports if port["ifindex"] == peer), None)
+    """Return the host's end of the cable of `name`: it bears the name as its alias."""
+    return next((port for port, owner in _observe_ports(network).items() if owner == name), None)
+
+
+def observe_isolated(network: LabNetwork) -> frozenset[str]:
+    """Return the names of all that are cut off, as the firewall itself has it."""
+    listed = try_command("nft", "list", "set", "bridge", network.bridge, "isolated").stdout
+    return frozenset(owner for port, owner in _observe_ports(network).items() if f'"{port}"' in listed)
+
+
+def observe_addresses(network: LabNetwork, pid: int) -> frozenset[Address]:
+    """Return the lab addresses in the network namespace of a process, without starting a program for it."""
+    try:
+        tables = [Path(f"/proc/{pid}/net/{table}").read_text() for table in ("fib_trie", "if_inet6")]
+    except OSError:  # it ended
+        return frozenset()
+    v4 = {address for address in parse_fib_trie(tables[0]) if address in network.v4}
+    v6 = {address for address in parse_if_inet6(tables[1]) if address in network.v6}
+    return frozenset((*v4, *v6))
+
+
+def parse_fib_trie(text: str) -> frozenset[IPv4Address]:
+    """Read the kernel's routing trie: an address of this host is a leaf whose next line says `/32 host LOCAL`."""
+    lines = [line.split() for line in text.splitlines()]
+    return frozenset(
+        IPv4Address(leaf[1])
+        for leaf, below in itertools.pairwise(lines)
+        if leaf[:1] == ["|--"] and below == ["/32", "host", "LOCAL"]
+    )
+
+
+def parse_if_inet6(text: str) -> frozenset[IPv6Address]:
+    """Read the kernel's list of IPv6 addresses, 32 digits at the beginning of each line."""
+    return frozenset(IPv6Address(int(line.split()[0], 16)) for line in text.splitlines())
+
+
+def _observe_ports(network: LabNetwork) -> dict[str, str]:
+    """Return who is at the other end of each port, by the port's name."""
+    ports = {}
+    for card in Path("/sys/class/net").glob(f"{network.bridge}?*"):
+        with contextlib.suppress(OSError):  # gone since it was listed
+            ports[card.name] = (card / "ifalias").read_text().strip()
+    return ports
 
 
 def delete_network(network: LabNetwork) -> None:

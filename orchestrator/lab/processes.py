@@ -105,27 +105,25 @@ def kill_and_wait(process: RecordedProcess, at_most: timedelta = timedelta(secon
     return ended
 
 
-def find_child(process: RecordedProcess) -> int | None:
-    """Return the pid of the first child of a process, as this host numbers it."""
-    try:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(children[0]) if children else None
+def find_init_below(process: RecordedProcess) -> int | None:
+    """Return the first process of the pid namespace that a process, or a child of it, made; as this host numbers it."""
+    below = _children(process.pid)
+    candidates = [*below, *(grandchild for child in below for grandchild in _children(child))]
+    return next((pid for pid in candidates if _is_init(pid)), None)
 
 
-def signal_child(process: RecordedProcess, number: int) -> bool:
-    """Signal the first child of a process; say whether it was there."""
-    child = find_child(process)
-    if child is None:
+def signal_init_below(process: RecordedProcess, number: int) -> bool:
+    """Signal the first process of the pid namespace below a process; say whether it was there."""
+    first = find_init_below(process)
+    if first is None:
         return False
     try:
-        handle = os.pidfd_open(child)
+        handle = os.pidfd_open(first)
     except ProcessLookupError:
         return False
     try:
-        # Still its child after the handle was opened: so the handle is the child's, not a later process's.
-        if find_child(process) != child:
+        # Still the same after the handle was opened: so the handle is its own, not a later process's.
+        if find_init_below(process) != first:
             return False
         signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
@@ -133,6 +131,23 @@ def signal_child(process: RecordedProcess, number: int) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _children(pid: int) -> tuple[int, ...]:
+    try:
+        return tuple(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
+
+
+def _is_init(pid: int) -> bool:
+    """Say whether a process is number 1 in a pid namespace other than this one."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+    return len(numbers) > 1 and numbers[-1] == "1"
 
 
 def _open(process: RecordedProcess) -> int | None:
