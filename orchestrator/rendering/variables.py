@@ -46,47 +46,38 @@ def stage_variables(
 
 
 def prepare_variables(
-    spec: FleetSpec, step: str, volume_id: str | None = None, *, one_time_key: str | None = None, token: int = 0
+    spec: FleetSpec, step: str, volume_id: str | None = None, *, adopt: bool = False, token: int = 0
 ) -> dict[str, Any]:
-    """The baseline of a new host: user, folders, packages, chain disk, and the one-time host key to get rid of.
+    """The baseline of a new host: user, packages, chain disk, and its SSH host key.
 
-    `step` is `identify` (make the baseline, generate the host key and show it) or `settle` (switch to it, wipe the other);
-    `volume_id` the cloud's name of the chain disk (None: the host's own disk); `one_time_key` the public half that came
-    with the user data (None: whatever the host has of one).
+    `step` is `identify` (generate the host key and show it) or `settle` (everything else, switch to that key, wipe the one-time
+    key); `volume_id` the cloud's name of the chain disk (None: the host's own disk). A host whose key is pinned in the
+    fleet file keeps that key. `adopt` takes a host over from another store.
     """
     return {
-        "genesis_step": step,
-        "genesis_user": layout.USER,
-        "genesis_directories": _directories(),
-        "genesis_packages": list(PACKAGES),
-        "genesis_chain_mount": layout.CHAIN_MOUNT,
-        "genesis_login": spec.ssh.user,
-        # What a host reports as `prepared`: the same for all hosts, so the volume and the key are no part of it.
-        "genesis_baseline": baseline_digest(spec),
-        "genesis_volume_id": volume_id,
-        "genesis_one_time_key": one_time_key,
+        "genesis_prepare": {
+            "step": step,
+            "volume_id": volume_id,
+            "mount": layout.CHAIN_MOUNT,
+            "packages": list(PACKAGES),
+            "user": layout.USER,
+            "baseline_digest": baseline_digest(spec),
+            "keep_identity": spec.cloud.kind == "static",
+            "adopt": adopt,
+        },
         "genesis_token": token,
     }
 
 
+def inspect_variables() -> dict[str, Any]:
+    """Every path that any relay may have of us, whatever is rendered for it now."""
+    return {"genesis_paths": sorted(layout.CHANGE_CLASSES)}
+
+
 def baseline_digest(spec: FleetSpec) -> str:
-    """Return what `HostFacts.prepared` must be once a host has the present baseline."""
-    baseline = [layout.USER, _directories(), PACKAGES, layout.CHAIN_MOUNT, spec.ssh.user]
-    return hashlib.sha256(json.dumps(baseline, sort_keys=True).encode()).hexdigest()
-
-
-def _directories() -> list[dict[str, str]]:
-    node, root = layout.USER, "root"
-    return [
-        {"path": path, "owner": owner, "group": owner, "mode": mode}
-        for path, owner, mode in (
-            (layout.CONFIG_FOLDER, root, "0755"),
-            (layout.PROGRAM_FOLDER, root, "0755"),
-            (f"{layout.PROGRAM_FOLDER}/releases", root, "0755"),
-            (f"{layout.PROGRAM_FOLDER}/network", root, "0755"),
-            (layout.CHAIN_MOUNT, node, "0750"),
-        )
-    ]
+    """Return what `HostFacts.prepared` must be once a host has the present baseline: the same for all hosts of a fleet."""
+    baseline = [layout.USER, PACKAGES, layout.CHAIN_MOUNT, spec.cloud.kind]
+    return hashlib.sha256(json.dumps(baseline).encode()).hexdigest()
 
 
 def _file(file: RenderedFile) -> dict[str, str]:

@@ -13,6 +13,7 @@ from orchestrator.rendering.inventory import InventoryHost, render_inventory
 from orchestrator.rendering.variables import (
     baseline_digest,
     deploy_variables,
+    inspect_variables,
     prepare_variables,
     stage_variables,
 )
@@ -78,17 +79,27 @@ def test_stage_variables_carry_release_and_genesis_files_and_http_is_off_unless_
     assert "genesis_files" not in variables
 
 
-def test_prepare_variables_name_the_disk_and_the_key_of_this_host() -> None:
-    variables = prepare_variables(fleet_spec(), "settle", "vol-1", one_time_key="ssh-ed25519 AAAA", token=3)
-    assert (variables["genesis_step"], variables["genesis_volume_id"]) == ("settle", "vol-1")
-    assert variables["genesis_one_time_key"] == "ssh-ed25519 AAAA"
-    assert "chrony" in variables["genesis_packages"]
-    assert json.loads(json.dumps(variables)) == variables
+def test_prepare_variables_name_the_step_and_the_disk() -> None:
+    variables = json.loads(json.dumps(prepare_variables(fleet_spec(), "settle", "vol-1", token=3)))
+    asked = variables["genesis_prepare"]
+    assert (asked["step"], asked["volume_id"], asked["user"]) == ("settle", "vol-1", "cardano-node")
+    assert "chrony" in asked["packages"]
+    assert asked["baseline_digest"] == baseline_digest(fleet_spec())
+    assert variables["genesis_token"] == 3
 
 
-def test_all_hosts_share_one_baseline_which_a_restart_setting_does_not_change() -> None:
-    assert baseline_digest(fleet_spec()) == baseline_digest(fleet_spec(ports={"relay": 3009}))
-    assert baseline_digest(fleet_spec()) != baseline_digest(fleet_spec(ssh={"user": "debian"}))
+def test_a_host_whose_key_is_pinned_in_the_fleet_file_keeps_it() -> None:
+    static = fleet_spec(cloud={"kind": "static"})
+    assert prepare_variables(static, "identify")["genesis_prepare"]["keep_identity"] is True
+    assert prepare_variables(fleet_spec(), "identify")["genesis_prepare"]["keep_identity"] is False
+
+
+def test_no_setting_of_the_node_asks_for_preparing_hosts_again() -> None:
+    assert baseline_digest(fleet_spec()) == baseline_digest(fleet_spec("11.1.0", ports={"relay": 3009}))
+
+
+def test_inspect_looks_at_every_path_that_is_ever_rendered() -> None:
+    assert {file.path for file in rendered().files} < set(inspect_variables()["genesis_paths"])
 
 
 def checkout(root: Path) -> Path:
