@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.node.peers import WantedGroup, pick_peers
+from orchestrator.lab.node.peers import Peers, WantedGroup, pick_peers
+from orchestrator.lab.node.snapshot import SnapshotRefused, check_snapshot
 from orchestrator.lab.node.startup import describe_topology
 from orchestrator.lab.node.topology import AccessPoint, LocalRootGroup, Topology, TopologyRefused, parse_topology
 from orchestrator.lab.node.version import Version
@@ -152,3 +154,89 @@ def test_peers_are_picked_up_to_the_valency_keeping_who_is_connected() -> None:
 
 def test_a_resting_peer_is_passed_over_for_another() -> None:
     assert pick_peers([WantedGroup(targets("a", "b"), 1)], set(), set(targets("a"))) == set(targets("b"))
+
+
+def test_a_resolver_that_never_answers_holds_up_nobody_with_an_address() -> None:
+    topology = parse(localRoots=[group("unheard.example"), group("192.0.2.1")])
+
+    async def never(_: AccessPoint) -> tuple[Target, ...]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def run() -> Target:
+        dialled: asyncio.Queue[Target] = asyncio.Queue()
+
+        async def follow(target: Target) -> None:
+            dialled.put_nowait(target)
+            await asyncio.Event().wait()
+
+        running = asyncio.create_task(Peers(topology, follow, never).run())
+        try:
+            async with asyncio.timeout(5):
+                return await dialled.get()
+        finally:
+            running.cancel()
+
+    assert asyncio.run(run()) == Target("192.0.2.1", 3001)
+
+
+def test_a_peer_that_fails_is_replaced_by_another_of_its_group() -> None:
+    topology = parse(localRoots=[group("192.0.2.1", "192.0.2.2")])
+
+    async def run() -> list[Target]:
+        dialled: asyncio.Queue[Target] = asyncio.Queue()
+
+        async def follow(target: Target) -> None:
+            dialled.put_nowait(target)
+
+        running = asyncio.create_task(Peers(topology, follow).run())
+        try:
+            async with asyncio.timeout(5):
+                return [await dialled.get(), await dialled.get()]
+        finally:
+            running.cancel()
+
+    assert asyncio.run(run()) == [Target("192.0.2.1", 3001), Target("192.0.2.2", 3001)]
+
+
+OLD_SNAPSHOT = {"version": 2, "slotNo": 500, "bigLedgerPools": []}
+NEW_SNAPSHOT = {"NetworkMagic": 4242, "Point": {"blockPointHash": "00", "blockPointSlot": 500}, "bigLedgerPools": []}
+
+
+def judge(tmp_path: Path, version: Version, snapshot: object, after: int = 100, mode: str = "PraosMode") -> str | None:
+    (tmp_path / "snapshot.json").write_text(json.dumps(snapshot))
+    content = {"localRoots": [], "publicRoots": [], "useLedgerAfterSlot": after, "peerSnapshotFile": "snapshot.json"}
+    topology = parse_topology(json.dumps(content).encode(), version, 150, tmp_path)
+    return check_snapshot(topology, version, 4242, mode)
+
+
+@pytest.mark.parametrize(("version", "snapshot"), [(Version(10, 6, 0), OLD_SNAPSHOT), (NEW, NEW_SNAPSHOT)])
+def test_a_snapshot_in_the_format_of_its_release_is_taken(tmp_path: Path, version: Version, snapshot: object) -> None:
+    assert judge(tmp_path, version, snapshot) is None
+
+
+def test_a_snapshot_in_the_old_format_stops_a_new_release(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotRefused, match="Unsupported legacy peer snapshot version"):
+        judge(tmp_path, NEW, OLD_SNAPSHOT)
+
+
+def test_a_snapshot_that_is_older_than_the_slot_asked_for_stops_the_node(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotRefused, match="TooOld"):
+        judge(tmp_path, NEW, NEW_SNAPSHOT, after=501)
+
+
+def test_a_snapshot_of_another_network_stops_the_node(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotRefused, match="magic 1"):
+        judge(tmp_path, NEW, {**NEW_SNAPSHOT, "NetworkMagic": 1})
+
+
+def test_a_snapshot_is_not_even_read_while_ledger_peers_are_off(tmp_path: Path) -> None:
+    assert "ignoring file" in (judge(tmp_path, NEW, "rubbish", after=-1) or "")
+
+
+def test_an_unreadable_snapshot_is_fatal_only_in_genesis_mode_or_before_it_was_tolerated(tmp_path: Path) -> None:
+    topology = parse(useLedgerAfterSlot=1, peerSnapshotFile="missing.json")
+    assert "missing.json" in (check_snapshot(topology, NEW, 4242, "PraosMode") or "")
+    for version, mode in ((NEW, "GenesisMode"), (Version(10, 5, 1), "PraosMode")):
+        with pytest.raises(SnapshotRefused):
+            check_snapshot(topology, version, 4242, mode)

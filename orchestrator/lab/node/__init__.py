@@ -11,6 +11,7 @@ Pure parts:
     cli        arguments → RunOptions, or usage
     config     config.json and the genesis files it names → NodeConfig
     topology   topology.json → Topology, with the node's own refusals and silent clamps
+    snapshot   the peer snapshot a topology names: fatal, told, or fine
     header     one block's header, and the hash that names it
     chain      the chain: extend, roll back, intersect, and which of two chains is better
     lottery    which slots an issuer leads

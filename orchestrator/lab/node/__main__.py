@@ -46,16 +46,21 @@ def _run(options: RunOptions, version: Version, revision: str) -> int:
     from .log import Log
     from .node import Start, live
     from .settings import read_settings
+    from .snapshot import SnapshotRefused, check_snapshot
     from .topology import TopologyRefused, read_topology
 
     try:
         settings = read_settings(os.environ)
         config = read_config(options.config, version)
         topology = read_topology(options.topology, version, config.known_peers, config.consensus_mode)
+        log = Log(config.log)
+        told = check_snapshot(topology, version, config.genesis.network_magic, config.consensus_mode)
+        if told is not None:
+            log.write("Startup.NetworkConfigUpdateWarning", "Warning", told)
         database = Database(options.database, config.genesis.network_magic)
-        start = Start(options, config, topology, database, settings, version, revision, Log(config.log))
+        start = Start(options, config, topology, database, settings, version, revision, log)
         return asyncio.run(live(start))
-    except (ConfigRefused, TopologyRefused, DatabaseRefused, ValueError, OSError) as error:
+    except (ConfigRefused, TopologyRefused, SnapshotRefused, DatabaseRefused, ValueError, OSError) as error:
         print(f"cardano-node: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

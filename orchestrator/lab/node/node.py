@@ -113,7 +113,7 @@ class Node:
 
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as group:
-            await self._start_metrics(group)
+            self._start_metrics(group)
             await self._replay()
             addresses = self._reception.open(self._start.options.addresses, self._start.options.port)
             self._start.database.mark_running()
@@ -126,7 +126,7 @@ class Node:
             if self._start.settings.forge is not None:
                 group.create_task(self._forge(*self._start.settings.forge))
 
-    async def _start_metrics(self, group: asyncio.TaskGroup) -> None:
+    def _start_metrics(self, group: asyncio.TaskGroup) -> None:
         endpoint = self._start.config.metrics
         if endpoint is None:
             return
@@ -134,8 +134,11 @@ class Node:
         def render() -> str:
             return render_metrics(self._figures(), legacy=endpoint.legacy, with_suffix=endpoint.with_suffix)
 
-        server = await MetricsServer(render, legacy=endpoint.legacy).start(endpoint.address, endpoint.port)
-        group.create_task(_serve_until_cancelled(server))
+        def note(failure: str) -> None:
+            self._log.write("Reflection.PrometheusSimple", "Warning", f"PrometheusSimple backend stop: {failure}")
+
+        server = MetricsServer(render, legacy=endpoint.legacy)
+        group.create_task(server.run(endpoint.address, endpoint.port, note))
 
     async def _open_local_socket(self, group: asyncio.TaskGroup) -> None:
         """Have the socket that clients on the machine look for; nothing is said on it."""

@@ -8,8 +8,10 @@ time. A change of topology takes effect at once: who is no longer in it is let g
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -57,14 +59,15 @@ class Peers:
         self._look_up = look_up or look_up_addresses
         self._sessions: dict[Target, asyncio.Task[None]] = {}
         self._rests: dict[Target, tuple[float, float]] = {}
-        self._groups: list[WantedGroup] = []
+        self._found: dict[AccessPoint, tuple[Target, ...]] = {}
+        self._looking_up: dict[AccessPoint, asyncio.Task[None]] = {}
         self._look_up_at = 0.0
         self._wake = asyncio.Event()
 
     @property
     def known(self) -> int:
         """Count the peers that the topology's names and addresses stand for."""
-        return len({member for group in self._groups for member in group.members})
+        return len({member for group in wanted_groups(self._topology, self._found) for member in group.members})
 
     def change_topology(self, topology: Topology) -> None:
         """Go over to another topology."""
@@ -80,16 +83,35 @@ class Peers:
                 self._wake.clear()
                 if loop.time() >= self._look_up_at:
                     self._look_up_at = loop.time() + LOOK_UP_AGAIN_SECONDS
-                    self._groups = await look_up_groups(self._topology, self._look_up)
+                    self._start_look_ups()
                 self._keep_sessions(loop.time())
                 await _wait_until(self._wake, self._next_change(loop.time()))
         finally:
-            for session in self._sessions.values():
-                session.cancel()
+            for task in (*self._sessions.values(), *self._looking_up.values()):
+                task.cancel()
+
+    def _start_look_ups(self) -> None:
+        """Look names up beside everything else: a resolver that does not answer holds up nobody with an address."""
+        for point in named_points(self._topology):
+            literal = read_literal(point)
+            if literal is not None:
+                self._found[point] = (literal,)
+            elif point not in self._looking_up:
+                self._looking_up[point] = asyncio.get_running_loop().create_task(self._look_up_one(point))
+
+    async def _look_up_one(self, point: AccessPoint) -> None:
+        try:
+            found = await self._look_up(point)
+        finally:
+            del self._looking_up[point]
+        # No answer is no news: whoever was found before may still be there.
+        if found and found != self._found.get(point):
+            self._found[point] = found
+            self._wake.set()
 
     def _keep_sessions(self, now: float) -> None:
         resting = {target for target, (until, _) in self._rests.items() if until > now}
-        wanted = pick_peers(self._groups, set(self._sessions), resting)
+        wanted = pick_peers(wanted_groups(self._topology, self._found), set(self._sessions), resting)
         for target, session in self._sessions.items():
             if target not in wanted:
                 session.cancel()
@@ -115,31 +137,58 @@ class Peers:
         return max(0.0, min([self._look_up_at, *rests]) - now)
 
 
-async def look_up_groups(topology: Topology, look_up: LookUp) -> list[WantedGroup]:
-    """Turn the names and addresses of a topology into peers; those behind a firewall call us, not we them."""
+def named_points(topology: Topology) -> Iterator[AccessPoint]:
+    """Yield every access point that a topology has us dial; those behind a firewall call us, not we them."""
+    for group in topology.local_roots:
+        if not group.behind_firewall:
+            yield from group.access_points
+    yield from topology.public_roots
+    yield from topology.bootstrap_peers or ()
+
+
+def wanted_groups(topology: Topology, found: Mapping[AccessPoint, tuple[Target, ...]]) -> list[WantedGroup]:
+    """Turn a topology into peers, as far as its names have been found."""
     wanted = [(group.access_points, group.warm) for group in topology.local_roots if not group.behind_firewall]
     wanted += [(points, MOST_PUBLIC_PEERS) for points in (topology.public_roots, topology.bootstrap_peers or ())]
-    return [WantedGroup(await _look_up_all(points, look_up), count) for points, count in wanted]
+    return [
+        WantedGroup(tuple(dict.fromkeys(target for point in points for target in found.get(point, ()))), count)
+        for points, count in wanted
+    ]
 
 
-async def _look_up_all(points: Iterable[AccessPoint], look_up: LookUp) -> tuple[Target, ...]:
-    found = await asyncio.gather(*(look_up(point) for point in points))
-    return tuple(dict.fromkeys(target for targets in found for target in targets))
+def read_literal(point: AccessPoint) -> Target | None:
+    """Return where an access point is if it is an address already."""
+    try:
+        return None if point.port is None else Target(str(ip_address(point.address)), point.port)
+    except ValueError:
+        return None
 
 
 async def look_up_addresses(point: AccessPoint) -> tuple[Target, ...]:
-    """Return all addresses of an access point; nothing for a name that is unknown, or one of an SRV record."""
+    """Return all addresses of a name; nothing for one that is unknown, or one of an SRV record."""
     if point.port is None:
         return ()  # The standard library asks for no SRV records, and no topology of the lab has any.
-    try:
-        return (Target(str(ip_address(point.address)), point.port),)
-    except ValueError:
-        pass
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(point.address, point.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    return tuple(dict.fromkeys(Target(str(address[0]), point.port) for *_, address in found))
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[str]] = loop.create_future()
+
+    def deliver(found: list[str]) -> None:
+        if not answer.done():
+            answer.set_result(found)
+
+    def ask() -> None:
+        try:
+            found = [
+                str(address[0])
+                for *_, address in socket.getaddrinfo(point.address, point.port, type=socket.SOCK_STREAM)
+            ]
+        except (OSError, UnicodeError):
+            found = []
+        with contextlib.suppress(RuntimeError):  # The loop may be over by now.
+            loop.call_soon_threadsafe(deliver, found)
+
+    # Not the loop's own threads: those are waited for at the end, and a dead resolver would make a stop take half a minute.
+    threading.Thread(target=ask, daemon=True).start()
+    return tuple(dict.fromkeys(Target(address, point.port) for address in await answer))
 
 
 async def _wait_until(event: asyncio.Event, seconds: float) -> None:

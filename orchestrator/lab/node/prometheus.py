@@ -19,6 +19,8 @@ CONNECTIONS = 16
 CONNECTIONS_OF_ONE_HOST = 5
 SECONDS_BETWEEN_CONNECTIONS = 1 / 8
 BURST = 8
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
 
 TEXT = "text/plain;charset=utf-8"
 PROMETHEUS = "text/plain;version=0.0.4;charset=utf-8"
@@ -34,9 +36,19 @@ class MetricsServer:
         self._by_host: Counter[str] = Counter()
         self._next_turn = 0.0
 
-    async def start(self, address: str, port: int) -> asyncio.Server:
-        """Listen; the connections are served by the running loop."""
-        return await asyncio.start_server(self._serve, address, port, limit=2 * LONGEST_REQUEST)
+    async def run(self, address: str, port: int, note: Callable[[str], None]) -> None:
+        """Serve until cancelled. A port that is taken is told and tried again: a node without metrics is still a node."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                server = await asyncio.start_server(self._serve, address, port, limit=2 * LONGEST_REQUEST)
+            except OSError as error:
+                note(str(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                async with server:
+                    await server.serve_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host = str(writer.get_extra_info("peername")[0])

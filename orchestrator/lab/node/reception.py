@@ -20,6 +20,8 @@ BACKLOG = 8
 READ_LIMIT_BYTES = 1 << 16
 LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)
 
+PAUSE_AFTER_FAILURE_SECONDS = 0.1
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 
 
@@ -67,7 +69,12 @@ class Reception:
         loop = asyncio.get_running_loop()
         while True:
             await self._wait_for_room()
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:
+                # Gone before it was accepted, or no descriptor left: neither is a reason to stop accepting others.
+                await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS)
+                continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT_AT_ALL)
             session = loop.create_task(self._serve_one(connection))

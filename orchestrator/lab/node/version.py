@@ -53,6 +53,16 @@ def knows_legacy_tracing(version: Version) -> bool:
     return version < Version(11, 1, 0)
 
 
+def knows_only_new_snapshots(version: Version) -> bool:
+    """Tell whether the peer snapshot has to be of the format that names its network."""
+    return version >= Version(10, 7, 0)
+
+
+def tolerates_a_missing_snapshot(version: Version) -> bool:
+    """Tell whether an unreadable snapshot is only told, in Praos mode."""
+    return version >= Version(10, 6, 0)
+
+
 def exit_code_of_sigterm(version: Version) -> int:
     """Return how a clean stop by SIGTERM ends; older releases ended as if killed by it."""
     return 0 if version >= Version(10, 5, 0) else 143
