@@ -19,6 +19,7 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import filter_dict_attribute_mapping, filter_reservations
 
+from .cloud_addresses import NoAddressLeftError
 from .cloud_faults import DelayedVisibility, LaunchFails, NeverBoots, NoCapacity
 from .cloud_instances import InstanceNote, InstanceView, LabInstance, adopt
 from .cloud_lifecycle import Lifecycle
@@ -97,8 +98,14 @@ class LabRegion(Lifecycle, Volumes):
         )
         reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
         wanted_v6 = kwargs.get("ipv6_address_count") or sum(int(nic.get("Ipv6AddressCount") or 0) for nic in nics)
-        for instance in reservation.instances:
-            self._take_up(instance, subnet, int(wanted_v6))
+        try:
+            for instance in reservation.instances:
+                self._take_up(instance, subnet, int(wanted_v6))
+        except NoAddressLeftError as error:
+            for instance in reservation.instances:
+                instance.terminate()
+            del self.reservations[reservation.id]
+            raise ApiError("InsufficientFreeAddressesInSubnet", str(error)) from error
         self.setup.changed()
         return reservation
 

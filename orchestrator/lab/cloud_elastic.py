@@ -10,6 +10,7 @@ from typing import Any
 
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 
+from .cloud_addresses import NoAddressLeftError
 from .cloud_instances import LabInstance
 from .cloud_region import ApiError, LabBackend
 
@@ -28,7 +29,11 @@ class ElasticAddresses(LabBackend):
             raise ApiError("InvalidAddress.NotFound", f"Address {address} not found: the lab recovers none.")
         if len(self.addresses) >= self.quota:
             raise ApiError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
-        return super().allocate_address("vpc", str(self.setup.allocator.take_public()), tags)
+        try:
+            taken = self.setup.allocator.take_public()
+        except NoAddressLeftError as error:
+            raise ApiError("InsufficientAddressCapacity", str(error)) from error
+        return super().allocate_address("vpc", str(taken), tags)
 
     def release_address(self, address: str | None = None, allocation_id: str | None = None) -> None:
         """Release what is free. moto also releases what an instance is using."""

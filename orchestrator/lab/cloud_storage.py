@@ -66,7 +66,7 @@ class Volumes(LabBackend):
         if instance_id not in (None, instance.id):
             text = f"The volume '{volume_id}' is not attached to instance '{instance_id}'"
             raise ApiError("InvalidAttachment.NotFound", text)
-        if instance.state not in ("running", "stopping"):
+        if not isinstance(instance, LabInstance) or instance.state not in ("running", "stopping"):
             return super().detach_volume(volume_id, instance.id, device_path)
         attachment.status = "detaching"
         self.setup.changed()
