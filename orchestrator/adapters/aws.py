@@ -132,6 +132,10 @@ class AwsCloud:
 
         self._side_by_side(regions, adopt)
 
+    def close(self) -> None:
+        """Close the connections to AWS."""
+        self._clients.close()
+
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _side_by_side(self, regions: Sequence[str], work: Callable[[str], Answer]) -> list[Answer]:

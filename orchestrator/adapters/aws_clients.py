@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from orchestrator import __version__
 from orchestrator.adapters.aws_errors import (
@@ -26,8 +26,8 @@ from orchestrator.adapters.aws_errors import (
 )
 from orchestrator.execution.ports import ClockPort
 
-MAX_ATTEMPTS = 6
-"""Of a call that may be repeated: some 10 s of backing off, after which the next look is the better retry."""
+MAX_ATTEMPTS = 4
+"""Of a call that may be repeated: at most 7 s of backing off, after which the next look is the better retry."""
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
 """RunInstances takes a few seconds at worst; a cycle must end in bounded time whatever hangs."""
@@ -110,6 +110,13 @@ class Clients:
             self._clock.wait(pause, _never)
         return _translated(send, region, "ec2", expected)
 
+    def close(self) -> None:
+        """Close all connections; a later call opens new ones."""
+        with self._lock:
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+
     def wait_until(self, holds: Callable[[], bool], pauses_seconds: tuple[float, ...]) -> bool:
         """Ask `holds` before each pause and once after the last; return its last answer."""
         for pause in pauses_seconds:
@@ -154,5 +161,5 @@ def _translated(work: Callable[[], Answer], region: str, service: str, expected:
         if error_code(error) in expected:
             raise ExpectedCode(error_code(error), error_text(error)) from error
         raise translate_client_error(error, region, service) from error
-    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+    except LOCAL_ERRORS as error:
         raise translate_local_error(error, region) from error

@@ -9,6 +9,7 @@ import re
 
 from botocore import exceptions as aws
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from orchestrator.errors import CloudRefused, CloudUnavailable
 
@@ -23,8 +24,13 @@ BAD_CREDENTIALS = frozenset(
 )
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 BLOCKED_ACCOUNT = frozenset({"Blocked", "OptInRequired", "PendingVerification", "AccountDisabled"})
-NOT_YET = frozenset({"IncorrectInstanceState", "IncorrectState", "VolumeInUse", "ResourceNotReady"})
+NOT_YET = frozenset(
+    {"IncorrectInstanceState", "IncorrectState", "InvalidInstanceID", "VolumeInUse", "ResourceNotReady"}
+)
 """The call was right, the thing is between two states."""
+
+LOCAL_ERRORS = (BotoCoreError, ResponseParserError, ValueError)
+"""What botocore raises on this side of the connection; ValueError for an endpoint that is no URL."""
 
 _SERVICE_PREFIX = {"service-quotas": "servicequotas"}
 _NO_CREDENTIALS = (
@@ -108,7 +114,7 @@ def translate_client_error(error: ClientError, region: str, service: str) -> Clo
     )
 
 
-def translate_local_error(error: BotoCoreError | ValueError, region: str) -> CloudRefused | CloudUnavailable:
+def translate_local_error(error: Exception, region: str) -> CloudRefused | CloudUnavailable:
     """Turn an error on this side of the connection into one of ours."""
     if isinstance(error, _NO_CREDENTIALS):
         return CloudRefused(f"No usable AWS credentials: {error}", next_step=_CREDENTIALS_STEP)
@@ -119,7 +125,7 @@ def translate_local_error(error: BotoCoreError | ValueError, region: str) -> Clo
             f"The AWS API of {region} cannot be reached: {error}",
             next_step="Check the network, and the endpoint if one is set (AWS_ENDPOINT_URL or the profile).",
         )
-    if isinstance(error, aws.HTTPClientError | aws.ResponseParserError):
+    if isinstance(error, aws.HTTPClientError | ResponseParserError):
         return Unconfirmed(
             f"The AWS API of {region} did not answer to the end: {error}", next_step="The next look tries again."
         )

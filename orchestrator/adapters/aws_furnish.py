@@ -120,7 +120,7 @@ def _allocate(with_: Furnisher, instance: Instance) -> Document:
 
 def _quota_reached(instance: Instance, cause: str) -> CloudRefused:
     return CloudRefused(
-        f"{instance.relay} gets no elastic address in {instance.region}: {cause}.",
+        f"{instance.relay} gets no elastic address in {instance.region}: {cause.rstrip('.')}.",
         next_step="Ask for more in the Service Quotas console (EC2-VPC Elastic IPs, L-0263D0A3), release addresses that "
         "nobody needs, or set `addresses: ephemeral` for the region.",
     )

@@ -10,6 +10,9 @@ from orchestrator.fleet.observation import ElasticAddress, Instance, InstanceSta
 
 Document = Mapping[str, Any]
 
+_NO_RANGE = ("associating", "disassociating", "disassociated", "failing", "failed")
+"""States of a subnet's IPv6 range in which no address can be had from it."""
+
 
 def parse_tags(document: Document) -> dict[str, str]:
     """Return the tags of anything."""
@@ -85,7 +88,7 @@ def parse_subnet(document: Document) -> names.Subnet:
         subnet_id=document["SubnetId"],
         vpc_id=document["VpcId"],
         zone=document["AvailabilityZone"],
-        has_v6=any(each.get("Ipv6CidrBlockState", {}).get("State", "associated") == "associated" for each in ranges),
+        has_v6=any(each.get("Ipv6CidrBlockState", {}).get("State") not in _NO_RANGE for each in ranges),
     )
 
 

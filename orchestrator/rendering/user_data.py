@@ -13,7 +13,7 @@ import yaml
 
 def render_user_data(
     *,
-    relay: str,
+    hostname: str,
     user: str,
     authorized_key: str,
     one_time_private_key: str,
@@ -24,7 +24,7 @@ def render_user_data(
     if "PRIVATE KEY" in authorized_key + one_time_public_key or "PRIVATE KEY" not in one_time_private_key:
         raise ValueError("a private and a public key were given in each other's place")
     config: dict[str, Any] = {
-        "hostname": relay,
+        "hostname": hostname,
         "preserve_hostname": False,
         # Without its own name in /etc/hosts, sudo waits for a resolver that may not answer.
         "manage_etc_hosts": "localhost",
