@@ -45,7 +45,17 @@ class Connection:
     receivers of one protocol at a time.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, role: Role) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        role: Role,
+        *,
+        unit_timeout: timedelta = UNIT_TIMEOUT,
+        flush_timeout: timedelta = FLUSH_TIMEOUT,
+    ) -> None:
+        self._unit_timeout = unit_timeout
+        self._flush_timeout = flush_timeout
         self._reader = reader
         self._writer = writer
         self._role = role
@@ -69,11 +79,11 @@ class Connection:
         units = (encode_units(protocol, self._role, message, timestamp) for protocol, message in messages)
         try:
             self._writer.write(b"".join(units))
-            async with asyncio.timeout(UNIT_TIMEOUT.total_seconds()) as deadline:
+            async with asyncio.timeout(self._unit_timeout.total_seconds()) as deadline:
                 await self._writer.drain()
         except OSError as error:
             if isinstance(error, TimeoutError) and deadline.expired():
-                raise PeerTimeout("reading of what was sent", UNIT_TIMEOUT) from None
+                raise PeerTimeout("reading of what was sent", self._unit_timeout) from None
             raise ConnectionClosed(f"connection lost while sending: {error}") from None
 
     async def receive(self, protocol: ProtocolId, waiting_for: str, allowed: timedelta | None) -> bytes:
@@ -113,13 +123,13 @@ class Connection:
 
     async def _read(self, *, mid_unit: bool) -> bytes:
         try:
-            async with asyncio.timeout(UNIT_TIMEOUT.total_seconds() if mid_unit else None) as deadline:
+            async with asyncio.timeout(self._unit_timeout.total_seconds() if mid_unit else None) as deadline:
                 data = await self._reader.read(READ_SIZE)
         except TimeoutError:
             # The kernel's own ETIMEDOUT has the same type, and means a lost connection.
             if not deadline.expired():
                 raise
-            raise PeerTimeout("rest of a mux unit", UNIT_TIMEOUT) from None
+            raise PeerTimeout("rest of a mux unit", self._unit_timeout) from None
         if not data:
             raise ConnectionClosed(
                 "the peer closed the connection" + (" in the middle of a mux unit" if mid_unit else "")
@@ -145,7 +155,7 @@ class Connection:
         self._pump.cancel()
         self._writer.close()
         try:
-            async with asyncio.timeout(FLUSH_TIMEOUT.total_seconds()):
+            async with asyncio.timeout(self._flush_timeout.total_seconds()):
                 await self._writer.wait_closed()
         except (OSError, TimeoutError):
             pass

@@ -40,6 +40,7 @@ def test_a_header_of_another_size_is_refused():
 
 
 def test_a_long_message_is_cut_into_units_of_the_sending_limit():
+    assert LARGEST_SENT_PAYLOAD == 12288
     message = bytes(2 * LARGEST_SENT_PAYLOAD + 1)
     units = Demultiplexer(Role.INITIATOR).feed(encode_units(2, Role.INITIATOR, message, 0))
     assert [unit.header.length for unit in units] == [LARGEST_SENT_PAYLOAD, LARGEST_SENT_PAYLOAD, 1]

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.ouroboros.chainsync import Tip
 from orchestrator.ouroboros.client import probe, probe_all, run_probes
+from orchestrator.ouroboros.handshake import decode_proposal
 from orchestrator.ouroboros.server import EndCause
 from orchestrator.ouroboros.targets import Target
 from orchestrator.ouroboros.verdicts import Verdict
@@ -112,6 +113,20 @@ def test_both_protocols_are_ended_in_order():
 
     (end,) = asyncio.run(run())
     assert (end.cause, end.detail) == (EndCause.CLOSED_BY_PEER, "the peer closed the connection")
+
+
+def test_a_probe_never_offers_itself_as_a_peer():
+    heard = []
+
+    async def listen(reader, _):
+        heard.append(await reader.read(65536))
+
+    probing(listen)
+    proposal = decode_proposal(heard[0][8:])
+    assert list(proposal.versions) == [13, 14, 15]
+    assert {(data.initiator_only, data.peer_sharing, data.query) for data in proposal.versions.values()} == {
+        (True, False, False)
+    }
 
 
 def test_what_is_sent_last_is_done_on_both_protocols():

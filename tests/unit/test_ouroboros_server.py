@@ -1,6 +1,7 @@
 """The answering side: what clients get, whatever they say."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -64,6 +65,22 @@ def test_a_query_is_answered_and_ends_the_session():
     answers, end = session_ends(a_proposal(query=True))
     assert decode_reply(answers[0]).versions.keys() == {14, 15}
     assert end.cause is EndCause.QUERIED
+
+
+def test_after_a_query_the_client_is_given_time_to_close():
+    async def run():
+        settings = ServerSettings(MAGIC, query_close_timeout=SHORT)
+        async with a_relay(settings=settings) as (target, _):
+            reader, writer = await asyncio.open_connection(target.address, target.port)
+            writer.write(a_proposal(query=True))
+            await reader.read(65536)
+            answered = time.monotonic()
+            assert await reader.read() == b""
+            writer.close()
+            return time.monotonic() - answered
+
+    # Half, because the server's wait began before the answer was read.
+    assert asyncio.run(run()) > SHORT.total_seconds() / 2
 
 
 def test_another_network_is_refused():
