@@ -8,7 +8,9 @@ and at each change. Formatting and mounting is production's work.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from orchestrator.errors import LabUnavailable
@@ -18,6 +20,9 @@ from orchestrator.lab.locks import hold
 from orchestrator.lab.processes import find_init_below, find_recorded
 
 MAKE_NODES = "/usr/local/lib/genesis-fleet-lab/make-volume-nodes"
+
+# A machine in its first moments cannot be entered yet, or not in full.
+BOOT_TIME = timedelta(seconds=10)
 
 # The root disk of an instance is nvme0n1; AWS attaches at most 27 more to the smaller types.
 DEVICES = tuple(f"nvme{number}n1" for number in range(1, 28))
@@ -115,11 +120,18 @@ def _show(lab: Lab, instance_id: str) -> None:
     if not lab.machine(instance_id).is_dir():
         return
     write_table(lab, instance_id)
-    process = find_recorded(lab.machine(instance_id) / "process")
-    first = find_init_below(process) if process else None
-    if first is not None:
-        # At the very start of a boot the script may not be reachable yet: then the boot itself runs it.
-        try_command("nsenter", "--target", str(first), "--mount", "--", MAKE_NODES)
+    deadline = time.monotonic() + BOOT_TIME.total_seconds()
+    while (process := find_recorded(lab.machine(instance_id) / "process")) is not None:
+        first = find_init_below(process)
+        outcome = try_command("nsenter", "--target", str(first or 0), "--mount", "--pid", "--", MAKE_NODES)
+        if outcome.returncode == 0:
+            return
+        if time.monotonic() > deadline:
+            raise LabUnavailable(
+                f"the volumes of {instance_id} could not be shown to it: {outcome.stderr.strip()}",
+                next_step="Repeat it, or reboot the machine: it looks for its volumes at each boot.",
+            )
+        time.sleep(0.05)
 
 
 def _loop(image: Path) -> str:
