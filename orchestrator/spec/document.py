@@ -198,19 +198,23 @@ class _Reader:
             key = self.key(path, event, values)
             inner = next(self.events)
             if key is None:
-                _Reader(self.events).value(path, inner, None)  # read past it; it belongs nowhere
+                self.skip(path, inner)
             else:
                 line = _line(event)
                 self.key_lines[*path, key] = line
                 values[key] = self.value((*path, key), inner, line)
         return values
 
+    def skip(self, path: Path, event: yaml.Event) -> None:
+        """Read past a value that belongs nowhere, one level down, so that no nesting goes deeper than allowed."""
+        _Reader(self.events).value((*path, "?"), event, None)
+
     def key(self, path: Path, event: yaml.Event, seen: dict[str, object]) -> str | None:
         """Return the key, or None if it cannot be one; a refused mapping is judged no further."""
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None or event.anchor is not None:
             self.refuse(event, path, "found a key that is not plain text, expected a name")
             if not isinstance(event, yaml.ScalarEvent):
-                _Reader(self.events).value(path, event, None)
+                self.skip(path, event)
             return None
         key: str = event.value
         if key == "<<":

@@ -17,7 +17,7 @@ from orchestrator.spec.document import Document, read_document
 from orchestrator.spec.expectations import explain
 from orchestrator.spec.findings import Finding, Path, render_findings, render_path
 from orchestrator.spec.model import FleetSpec
-from orchestrator.spec.section import Section
+from orchestrator.spec.section import Section, mark_invalid
 
 RULES = (*rules.RULES, *rules_regions.RULES)
 
@@ -41,8 +41,8 @@ def parse_fleet_text(content: bytes, name: str) -> ParsedFleet | tuple[str, ...]
         return render_findings(name, [document])
     spec, errors = _validate(document)
     findings = [*document.findings, *(explain(error, document) for error in errors)]
-    invalid = document.refused | {_path_of(error) for error in errors}
-    fleet = Section(document, frozenset(invalid), FleetSpec)
+    invalid = mark_invalid([*document.refused, *map(_path_of, errors)])
+    fleet = Section(document, invalid, FleetSpec)
     findings += [finding for rule in RULES for finding in rule(fleet)]
     if findings or spec is None:
         return render_findings(name, findings)

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from orchestrator.spec.model import FleetSpec, render_duration
+from orchestrator.spec.fields import render_duration
+from orchestrator.spec.model import FleetSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

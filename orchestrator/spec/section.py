@@ -16,12 +16,26 @@ from orchestrator.spec.findings import Finding, Path, render_path
 
 
 @dataclass(frozen=True, slots=True)
+class Invalid:
+    """Where something is wrong already, and around what; looked up often, so both are sets."""
+
+    places: frozenset[Path]
+    around: frozenset[Path]
+    """Every path that has one of the places within it."""
+
+
+def mark_invalid(places: Iterable[Path]) -> Invalid:
+    """Return the places with all that lies around them."""
+    exact = frozenset(places)
+    return Invalid(exact, frozenset(place[:length] for place in exact for length in range(len(place))))
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One mapping of the file, seen through its model."""
 
     document: Document
-    invalid: frozenset[Path]
-    """Paths at which something is wrong already."""
+    invalid: Invalid
     model: type[BaseModel]
     path: Path = ()
 
@@ -86,7 +100,7 @@ class Section:
     def is_whole(self, key: str) -> bool:
         """Tell whether nothing is wrong at a key, above it or below it."""
         path = (*self.path, key)
-        return self._is_valid(path) and not any(place[: len(path)] == path for place in self.invalid)
+        return self._is_valid(path) and path not in self.invalid.around
 
     def finding(self, text: str, *keys: str | int) -> Finding:
         """Return a finding at this mapping, or at a value within it."""
@@ -115,7 +129,7 @@ class Section:
         return written[key] if key in written else self.model.model_fields[key].get_default()
 
     def _is_valid(self, path: Path) -> bool:
-        return not any(path[:length] in self.invalid for length in range(len(path) + 1))
+        return not any(path[:length] in self.invalid.places for length in range(len(path) + 1))
 
 
 def find_repeated(items: Iterable[tuple[object, Path]]) -> Iterator[tuple[Path, Path]]:

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.errors import FleetError
-from orchestrator.spec.model import Name
+from orchestrator.spec.fields import Name
 
 StarterKind = Literal["aws", "static"]
 

@@ -79,6 +79,9 @@ def test_plain_words_mean_what_yaml_1_2_says(text: str, meaning: object) -> None
         (b"", "f:1: found nothing, expected a fleet file"),
         (b"# only a comment\n", "f:1: found nothing, expected a fleet file"),
         (b"a: " + b"[" * 500 + b"]" * 500, "f:1: found more than 12 levels, expected a fleet file"),
+        (b"a: " + b"{" * 600, "f:1: found more than 12 levels, expected a fleet file"),
+        (b"? " * 600, "f:1: found more than 12 levels, expected a fleet file"),
+        (b"{<<: " * 600, "f:1: found more than 12 levels, expected a fleet file"),
         (b"#" * (LARGEST_FILE_BYTES + 1), "f:1: found more than 512 KiB, expected a fleet file"),
     ],
 )
