@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from orchestrator import __version__
 from orchestrator.adapters.aws_errors import (
+    LOCAL_ERRORS,
     Throttled,
     error_code,
     error_text,
