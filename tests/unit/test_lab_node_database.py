@@ -19,7 +19,7 @@ def make_headers(count: int) -> list[Header]:
 
 def fill(folder: Path, headers: list[Header], *, mark_clean: bool = True) -> None:
     database = Database(folder, 4242)
-    database.load_headers()
+    list(database.load_headers())
     database.mark_running()
     for header in headers:
         database.append(header)
@@ -28,7 +28,7 @@ def fill(folder: Path, headers: list[Header], *, mark_clean: bool = True) -> Non
 
 def load(folder: Path) -> list[Header]:
     database = Database(folder, 4242)
-    headers = database.load_headers()
+    headers = list(database.load_headers())
     database.close(mark_clean=True)
     return headers
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.lab.node.peers import Peers, WantedGroup, pick_peers
 from orchestrator.lab.node.snapshot import SnapshotRefused, check_snapshot
@@ -62,6 +65,33 @@ def test_unknown_keys_are_not_looked_at() -> None:
 )
 def test_what_the_node_cannot_read_is_refused_with_its_hint(content: bytes) -> None:
     with pytest.raises(TopologyRefused, match="Is your topology file formatted correctly"):
+        parse_topology(content, NEW, 150, Path())
+
+
+KEYS = st.sampled_from(
+    [
+        "localRoots",
+        "publicRoots",
+        "accessPoints",
+        "address",
+        "port",
+        "valency",
+        "hotValency",
+        "bootstrapPeers",
+        "useLedgerAfterSlot",
+    ]
+)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(JSON_VALUES, JSON_VALUES)
+def test_no_json_whatever_does_more_than_be_refused(local: object, public: object) -> None:
+    content = json.dumps({"localRoots": local, "publicRoots": public}).encode()
+    with suppress(TopologyRefused):
         parse_topology(content, NEW, 150, Path())
 
 

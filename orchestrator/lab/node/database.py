@@ -17,7 +17,9 @@ import fcntl
 import os
 import struct
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .chain import why_not_after
 from .header import Header, InvalidHeader, parse_header
@@ -53,24 +55,24 @@ class Database:
         """Tell whether there is nothing to replay."""
         return os.fstat(self._log).st_size == 0
 
-    def load_headers(self) -> list[Header]:
-        """Read all headers that are whole and linked; forget what follows the first that is not."""
-        content = os.pread(self._log, os.fstat(self._log).st_size, 0)
-        headers: list[Header] = []
-        offset = 0
-        while (end := _end_of_record(content, offset)) is not None:
-            try:
-                header = parse_header(content[offset + LENGTH.size : end])
-            except InvalidHeader:
-                break
-            if why_not_after(header, headers[-1] if headers else None) is not None:
-                break
-            headers.append(header)
-            self._sizes.append(end - offset)
-            offset = end
-        os.ftruncate(self._log, offset)
+    def load_headers(self) -> Iterator[Header]:
+        """Yield all headers that are whole and linked, one at a time; forget what follows the first that is not."""
+        good = 0
+        previous: Header | None = None
+        with (self.folder / "immutable" / "headers.log").open("rb") as log:
+            while (encoded := _read_record(log)) is not None:
+                try:
+                    header = parse_header(encoded)
+                except InvalidHeader:
+                    break
+                if why_not_after(header, previous) is not None:
+                    break
+                previous = header
+                self._sizes.append(LENGTH.size + len(encoded))
+                good += self._sizes[-1]
+                yield header
+        os.ftruncate(self._log, good)
         os.lseek(self._log, 0, os.SEEK_END)
-        return headers
 
     def mark_running(self) -> None:
         """Initialisation has succeeded: from here on only a clean stop brings the marker back."""
@@ -98,12 +100,12 @@ class Database:
         os.close(self._lock)
 
 
-def _end_of_record(content: bytes, offset: int) -> int | None:
-    start = offset + LENGTH.size
-    if start > len(content):
+def _read_record(log: BinaryIO) -> bytes | None:
+    length = log.read(LENGTH.size)
+    if len(length) < LENGTH.size:
         return None
-    end = start + int(LENGTH.unpack_from(content, offset)[0])
-    return end if end <= len(content) else None
+    encoded = log.read(int(LENGTH.unpack(length)[0]))
+    return encoded if len(encoded) == LENGTH.unpack(length)[0] else None
 
 
 def _take_lock(path: Path) -> int:

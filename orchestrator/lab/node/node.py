@@ -36,6 +36,7 @@ from .peers import Peers
 from .prometheus import MetricsServer
 from .reception import Reception
 from .settings import Settings, read_stop_time
+from .snapshot import SnapshotRefused, check_snapshot
 from .startup import describe_topology
 from .topology import Topology, TopologyRefused, read_topology
 from .version import Version, exit_code_of_sigterm, wire_versions
@@ -62,6 +63,15 @@ class Start:
     version: Version
     revision: str
     log: Log
+
+
+def judge_snapshot(topology: Topology, start: Start) -> str | None:
+    """Return what is to be told of a topology's peer snapshot: on a reload nothing about it is fatal."""
+    try:
+        genesis = start.config.genesis
+        return check_snapshot(topology, start.version, genesis.network_magic, start.config.consensus_mode)
+    except SnapshotRefused as error:
+        return str(error)
 
 
 async def live(start: Start) -> int:
@@ -233,6 +243,9 @@ class Node:
             text = f"cardano-node: Cardano.Node.Configuration.TopologyP2P.readTopologyFile: {error}"
             print(f"{text}\nCallStack (from HasCallStack):\n  error", file=sys.stderr, flush=True)
             return
+        told = judge_snapshot(topology, start)
+        if told is not None:
+            self._log.write("Startup.NetworkConfigUpdateWarning", "Warning", told)
         self._peers.change_topology(topology)
         self._log.write("Startup.NetworkConfig", "Info", describe_topology(topology))
 

@@ -93,7 +93,7 @@ def parse_topology(content: bytes, version: Version, known_peers: int, folder: P
             use_ledger_after_slot=_parse_ledger_slot(value),
             peer_snapshot=None if snapshot is None else folder / _string(snapshot),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise TopologyRefused(f"{FORMAT_HINT}{type(error).__name__}: {error}") from error
     if topology.bootstrap_peers == () and not any(g.trustable and g.access_points for g in groups):
         raise TopologyRefused(NO_TRUSTABLE_PEERS)
