@@ -4,7 +4,7 @@ This folder imports nothing else of the orchestrator and uses relative imports o
 copied folder on a machine that has nothing but Python 3.11 and cbor2 (5.4.6 or newer).
 
 Values and codecs, no I/O:
-    errors      WireError: ProtocolError, ConnectionClosed, PeerTimeout, NoIntersection
+    errors      WireError: ProtocolError, ConnectionClosed, PeerTimeout, HandshakeRefused, NoIntersection
     cbor        finding where a message ends, and reading one strictly
     mux         8-byte headers, Demultiplexer
     handshake   ProposeVersions, AcceptVersion, Refuse, QueryReply, VersionData, negotiate()
@@ -13,9 +13,14 @@ Values and codecs, no I/O:
     targets     Target, parse_target("host:port" | "1.2.3.4:port" | "[v6]:port")
     verdicts    Verdict, ProbeResult, SlotClock
 
+Both ends, on asyncio:
+    connection  Connection: messages of several protocols over one socket, with limits and timeouts
+    dialing     dial(), shake_hands(): getting to a peer and agreeing on a version; NotConnected
+
 Asking a relay (client):
     await probe(target, network_magic, timeouts=ProbeTimeouts(), slot_clock=None, max_tip_age=None,
-                pings=1, points=()) -> ProbeResult                       never raises for what a peer does
+                pings=1, points=(), versions=(13, 14, 15), now=time.time) -> ProbeResult
+    It never raises for what a peer or the network does; ValueError for questions that make no sense.
     await probe_all(targets, network_magic, concurrency=200, ...) -> tuple[ProbeResult, ...]   same order
     run_probes(targets, network_magic, ...) -> tuple[ProbeResult, ...]   the same from ordinary code
 
@@ -34,7 +39,8 @@ Being a relay (server):
         def next_after(self, read_pointer: Point) -> Forward | Backward | None   # None: at the tip
         async def wait_for_change(self, seen: Tip) -> None     # returns once tip() != seen
     Forward(point, header) and Backward(point): the server moves its read pointer to that point.
-    await serve_session(reader, writer, chain, ServerSettings(network_magic=…, versions=(14, 15))) -> SessionEnd
+    await serve_session(reader, writer, chain, ServerSettings(network_magic=…, versions=(14, 15)),
+                        on_accepted=…) -> SessionEnd(cause, detail, accepted)
     It handshakes, answers keep-alive and chain-sync until either side ends, always closes the writer, and
     is what a callback of asyncio.start_server needs to call.
 """

@@ -3,12 +3,15 @@
 Three round trips: connecting, the handshake, and then keep-alive and find-intersect together (each further
 ping is one more). The two MsgDone wait for nothing.
 
-Decided 2026-11-22: the questions are not sent together with the handshake proposal, which would save one round
-trip. The specification has the handshake run before the multiplexer exists ("network-spec", handshake
-and the multiplexer). Today's Haskell node would cope, because its handshake reads exactly one unit at a time
-from the socket and leaves the rest to the multiplexer; but a node that refuses would close with unread bytes,
-which makes the kernel send a reset that can overtake the refusal: wrong magic would then look like
-a broken connection. A verdict is worth more than a round trip.
+Decided 2026-11-22: the questions do not travel together with the handshake proposal, which would save the second
+round trip. The Haskell node and gouroboros would both cope (each reads exactly one unit for the handshake and leaves
+the rest in the socket until its multiplexer runs), but:
+- the specification runs the handshake before the multiplexer exists, and what a message means depends on
+  the version that is agreed there;
+- a peer that refuses closes with our questions unread, so its kernel sends a reset and forgets what it had
+  still to send: if the refusal is lost on the way, wrong magic looks like a broken connection;
+- the ping would measure the handshake too.
+A sure verdict is worth more than a round trip.
 
 Finding an empty list of points is how the tip is asked for: the answer "not found" carries it.
 Whether a verdict is a reason to do anything is left to others.
