@@ -155,7 +155,8 @@ def ssh_is_not_for_the_whole_world(fleet: Section) -> Iterator[Finding]:
         text = "found no network that may reach SSH, expected the networks of your controllers, such as 203.0.113.7/32"
         yield ssh.finding(text, "allowed_from")
     elif _whole_world(cidrs):
-        yield ssh.finding("found the whole world, expected only the networks of your controllers", "allowed_from")
+        text = f"found {', '.join(cidrs[:4])}, which is the whole world, expected only the networks of your controllers"
+        yield ssh.finding(text, "allowed_from")
 
 
 def canonical_address(text: str) -> str:

@@ -79,9 +79,11 @@ def fleet_has_relays(fleet: Section) -> Iterator[Finding]:
 
 def subnets_are_named_once(fleet: Section) -> Iterator[Finding]:
     """A subnet lies in one zone of one region; twice would count as two zones to spread over."""
-    named = (item for region in fleet.sections("regions", RegionSpec) for item in region.texts("subnets"))
+    named = [item for region in fleet.sections("regions", RegionSpec) for item in region.texts("subnets")]
+    subnets = {path: subnet for subnet, path in named}
     for path, first in find_repeated(named):
-        yield fleet.finding(f"found a subnet that {render_path(first)} is already, expected each subnet once", *path)
+        text = f"found {show(subnets[path])} again ({render_path(first)} is it), expected each subnet once"
+        yield fleet.finding(text, *path)
 
 
 def hosts_are_named_once(fleet: Section) -> Iterator[Finding]:
@@ -89,7 +91,8 @@ def hosts_are_named_once(fleet: Section) -> Iterator[Finding]:
     hosts = tuple(_hosts(fleet))
     addresses = ((canonical_address(text), host.path) for host in hosts if (text := host.text("address")))
     for path, first in find_repeated(addresses):
-        text = f"found the address of {render_path(first)} again, expected each host once"
+        address = fleet.at(path, StaticHostSpec).text("address")
+        text = f"found {show(address)} again ({render_path(first)} has it), expected each host once"
         yield fleet.finding(text, *path, "address")
     # Without the comment at its end: two lines with the same key are the same key.
     keys = ((text.split()[1], host.path) for host in hosts if (text := host.text("host_key")))
