@@ -13,7 +13,7 @@ from typing import TypeVar
 import boto3
 
 from orchestrator.adapters.aws_access import Access
-from orchestrator.adapters.aws_clients import Clients, ExpectedCode
+from orchestrator.adapters.aws_clients import Clients, ExpectedCode, tag_filter
 from orchestrator.adapters.aws_errors import BadCredentials
 from orchestrator.adapters.aws_furnish import Furnisher, furnish
 from orchestrator.adapters.aws_launch import launch_once
@@ -23,7 +23,6 @@ from orchestrator.adapters.aws_observe import (
     find_subnets,
     list_instances,
     observe_region,
-    tag_filter,
 )
 from orchestrator.adapters.aws_requests import (
     TAG_FLEET,
@@ -90,6 +89,10 @@ class AwsCloud:
         image = self._image(identity.region)
         group_id = self._access.ensure_group(identity.region, subnet.vpc_id)
         return render_run_instances(self._spec, self._store_id, identity, subnet, image, group_id)
+
+    def save_access(self, region: str) -> None:
+        """Put the rules of the region's security groups right, without a launch; makes no group."""
+        self._access.mend_groups(region)
 
     def start_launch(self, region: str, request_json: str) -> LaunchResult:
         """Make the instance of a recorded request, unless it exists already."""

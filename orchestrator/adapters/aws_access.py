@@ -10,11 +10,12 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
-from orchestrator.adapters.aws_clients import Clients, ExpectedCode
+from orchestrator.adapters.aws_clients import Clients, ExpectedCode, tag_filter
 from orchestrator.adapters.aws_requests import (
     TAG_FLEET,
     TAG_STORE,
     group_name,
+    name_sources,
     pick_excess,
     pick_missing_rules,
     render_tags,
@@ -28,6 +29,22 @@ VISIBLE_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 _DUPLICATE_GROUP = frozenset({"InvalidGroup.Duplicate"})
 _DUPLICATE_RULE = frozenset({"InvalidPermission.Duplicate"})
 _NO_SUCH_RULE = frozenset({"InvalidPermission.NotFound"})
+
+
+def find_groups(clients: Clients, spec: FleetSpec, region: str) -> tuple[Mapping[str, Any], ...]:
+    """List the fleet's groups in a region, one a VPC."""
+    filters = [*tag_filter(fleet=spec.fleet), {"Name": "group-name", "Values": [group_name(spec.fleet)]}]
+    return clients.pages(region, "describe_security_groups", "SecurityGroups", Filters=filters)
+
+
+def describe_differences(spec: FleetSpec, region: str, group: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say in which way a group lets in others than the fleet file says."""
+    permissions = tuple(group.get("IpPermissions", ()))
+    missing = [f"{rule.network} to port {rule.port}" for rule in pick_missing_rules(wanted_rules(spec), permissions)]
+    excess = [source for each in pick_excess(spec, permissions) for source in name_sources(each)]
+    name = f"{region}: security group {group['GroupId']}"
+    closed = (f"{name} does not let in {', '.join(missing)}",) if missing else ()
+    return closed + ((f"{name} opens SSH to {', '.join(excess)}, beyond ssh.allowed_from",) if excess else ())
 
 
 class Access:
@@ -49,6 +66,11 @@ class Access:
             self._refuse_foreign(region, group)
             self._mend(region, group)
             return str(group["GroupId"])
+
+    def mend_groups(self, region: str) -> None:
+        """Put the rules of the fleet's groups in a region right: for `ssh.allowed_from` changed without any launch."""
+        for group in find_groups(self._clients, self._spec, region):
+            self._mend(region, group)
 
     def _find(self, region: str, vpc_id: str) -> Mapping[str, Any] | None:
         filters = [

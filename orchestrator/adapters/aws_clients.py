@@ -152,6 +152,11 @@ def _never() -> bool:
     return False
 
 
+def tag_filter(**tags: str) -> list[dict[str, Any]]:
+    """Write a filter by our tags: `fleet="main"` asks for `genesis-fleet:fleet=main`."""
+    return [{"Name": f"tag:genesis-fleet:{name}", "Values": [value]} for name, value in sorted(tags.items())]
+
+
 Answer = TypeVar("Answer")
 
 

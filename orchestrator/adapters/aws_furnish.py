@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.adapters.aws_clients import Clients, ExpectedCode
+from orchestrator.adapters.aws_clients import Clients, ExpectedCode, tag_filter
 from orchestrator.adapters.aws_errors import Unconfirmed
-from orchestrator.adapters.aws_observe import AddressQuota, list_instances, tag_filter
+from orchestrator.adapters.aws_observe import AddressQuota, list_instances
 from orchestrator.adapters.aws_requests import (
     CHAIN_DEVICE,
     TAG_DISK,

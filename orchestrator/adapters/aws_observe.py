@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from orchestrator.adapters.aws_clients import Clients, ExpectedCode
+from orchestrator.adapters.aws_access import describe_differences, find_groups
+from orchestrator.adapters.aws_clients import Clients, ExpectedCode, tag_filter
 from orchestrator.adapters.aws_errors import DENIED
 from orchestrator.adapters.aws_requests import TAG_DISK, TAG_FLEET, Subnet
 from orchestrator.adapters.aws_view import (
@@ -94,11 +95,6 @@ class AddressQuota:
         return None
 
 
-def tag_filter(**tags: str) -> list[dict[str, Any]]:
-    """Write a filter by our tags: `fleet="main"` asks for `genesis-fleet:fleet=main`."""
-    return [{"Name": f"tag:genesis-fleet:{name}", "Values": [value]} for name, value in sorted(tags.items())]
-
-
 def observe_region(clients: Clients, quota: AddressQuota, spec: FleetSpec, region: str) -> RegionLook:
     """Look at one region. Raises CloudRefused or CloudUnavailable."""
     ours = tag_filter(fleet=spec.fleet)
@@ -113,6 +109,8 @@ def observe_region(clients: Clients, quota: AddressQuota, spec: FleetSpec, regio
         for missing in wanted
         if missing not in subnets
     ]
+    for group in find_groups(clients, spec, region):
+        warnings += describe_differences(spec, region, group)
     free = _count_free(quota, region, len(addresses))
     if free is None and spec.regions[region].addresses == "elastic":
         warnings.append(

@@ -176,6 +176,13 @@ def pick_excess(spec: FleetSpec, permissions: tuple[Mapping[str, Any], ...]) -> 
     return tuple(excess)
 
 
+def name_sources(permission: Mapping[str, Any]) -> tuple[str, ...]:
+    """List whom a permission lets in: networks, prefix lists, other groups."""
+    lists = tuple(str(each["PrefixListId"]) for each in permission.get("PrefixListIds", ()))
+    groups = tuple(str(each.get("GroupId", "another group")) for each in permission.get("UserIdGroupPairs", ()))
+    return _networks(permission) + lists + groups
+
+
 def _covers(permission: Mapping[str, Any], port: int) -> bool:
     if permission.get("IpProtocol") == "-1":
         return True

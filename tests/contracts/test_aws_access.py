@@ -36,6 +36,11 @@ def open_to(lab: AwsLab, port: int, to_port: int, network: str) -> None:
     )
 
 
+def close_relay_port(lab: AwsLab) -> None:
+    relay_v4 = {"IpProtocol": "tcp", "FromPort": 3001, "ToPort": 3001, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    lab.api().revoke_security_group_ingress(GroupId=read_group(lab)["GroupId"], IpPermissions=[relay_v4])
+
+
 def test_the_relay_port_is_open_to_the_world_and_ssh_to_the_named_networks(aws_lab: AwsLab) -> None:
     aws_lab.cloud().render_launch(make_identity())
     assert read_rules(aws_lab) == WANTED
@@ -44,11 +49,7 @@ def test_the_relay_port_is_open_to_the_world_and_ssh_to_the_named_networks(aws_l
 def test_the_group_is_mended_at_the_next_launch(aws_lab: AwsLab) -> None:
     cloud = aws_lab.cloud()
     cloud.render_launch(make_identity())
-    group = read_group(aws_lab)
-    aws_lab.api().revoke_security_group_ingress(
-        GroupId=group["GroupId"],
-        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 3001, "ToPort": 3001, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
-    )
+    close_relay_port(aws_lab)
     cloud.render_launch(make_identity())
     assert read_rules(aws_lab) == WANTED
 
@@ -83,3 +84,30 @@ def test_a_group_of_that_name_without_the_fleets_tag_is_not_touched(aws_lab: Aws
     with pytest.raises(CloudRefused, match=r"not the tag genesis-fleet:fleet=testing"):
         aws_lab.cloud().render_launch(make_identity())
     assert read_rules(aws_lab) == set()
+
+
+def test_a_look_warns_of_ssh_opened_by_hand_and_of_a_missing_rule(aws_lab: AwsLab) -> None:
+    cloud = aws_lab.cloud()
+    cloud.render_launch(make_identity())
+    assert cloud.observe_cloud().warnings == ()
+    open_to(aws_lab, 22, 22, "0.0.0.0/0")
+    close_relay_port(aws_lab)
+    group_id = read_group(aws_lab)["GroupId"]
+    assert cloud.observe_cloud().warnings == (
+        f"eu-central-1: security group {group_id} does not let in 0.0.0.0/0 to port 3001",
+        f"eu-central-1: security group {group_id} opens SSH to 0.0.0.0/0, beyond ssh.allowed_from",
+    )
+
+
+def test_access_is_mended_without_a_launch(aws_lab: AwsLab) -> None:
+    cloud = aws_lab.cloud()
+    cloud.render_launch(make_identity())
+    open_to(aws_lab, 22, 22, "0.0.0.0/0")
+    close_relay_port(aws_lab)
+    cloud.save_access(EU)
+    assert read_rules(aws_lab) == WANTED
+
+
+def test_mending_access_where_nothing_was_launched_makes_no_group(aws_lab: AwsLab) -> None:
+    aws_lab.cloud().save_access(EU)
+    assert len(aws_lab.api().describe_security_groups()["SecurityGroups"]) == 1
