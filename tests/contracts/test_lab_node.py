@@ -297,6 +297,23 @@ def test_a_slow_stop_closes_the_port_and_goes_on_for_as_long_as_told(make_node: 
     assert not node.marker()
 
 
+def test_sigusr1_only_tells_who_is_connected(make_node: Callable[..., LabNode]) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    node.send(signal.SIGUSR1)
+    until(lambda: "Net.ConnectionManager.Remote.State" in node.output(), "the connections are told")
+    assert node.serves()
+
+
+def test_an_address_that_is_not_ours_is_refused_by_name(make_node: Callable[..., LabNode]) -> None:
+    node = make_node()
+    node.address = "192.0.2.1"
+    node.start()
+    assert node.process is not None
+    assert node.process.wait(timeout=20) == 1
+    assert "192.0.2.1 port 3001" in node.output("err")
+
+
 def test_a_second_node_on_the_same_database_is_stopped_by_the_lock(make_node: Callable[..., LabNode]) -> None:
     node = make_node().start()
     until(node.serves, "it answers")
