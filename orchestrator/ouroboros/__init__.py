@@ -30,7 +30,7 @@ Following a chain (follower):
         async for event in following.events():        # RollForward(header, tip) | RollBackward(point, tip)
             ...
     The first event after an intersection is RollBackward to it, as the node does. What goes wrong is a
-    WireError (or OSError while connecting); leaving the block closes the connection.
+    WireError (NotConnected included); leaving the block closes the connection.
 
 Being a relay (server):
     class ChainView(Protocol):                        # what the server asks its owner

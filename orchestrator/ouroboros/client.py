@@ -145,7 +145,7 @@ def run_probes(
     targets: Iterable[Target], network_magic: int, **options: Unpack[ProbeOptions]
 ) -> tuple[ProbeResult, ...]:
     """Do as `probe_all`, from code that has no event loop."""
-    return asyncio.run(probe_all(targets, network_magic, **options))
+    return asyncio.run(probe_all(targets, network_magic, concurrency=concurrency, **options))
 
 
 async def _probe(target: Target, questions: Questions) -> ProbeResult:
