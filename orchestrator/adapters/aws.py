@@ -24,6 +24,7 @@ from orchestrator.adapters.aws_observe import (
     list_instances,
     observe_region,
 )
+from orchestrator.adapters.aws_release import release_thing
 from orchestrator.adapters.aws_requests import (
     TAG_FLEET,
     TAG_HOST_KEY,
@@ -35,7 +36,7 @@ from orchestrator.adapters.aws_requests import (
 from orchestrator.adapters.aws_view import parse_image, parse_tags
 from orchestrator.errors import CloudRefused, CloudUnavailable
 from orchestrator.execution.ports import ClockPort, LaunchResult, ServerIdentity
-from orchestrator.fleet.observation import CloudView, Instance
+from orchestrator.fleet.observation import CloudView, ElasticAddress, Instance, Volume
 from orchestrator.spec.model import FleetSpec
 
 MOST_REGIONS_AT_ONCE = 16
@@ -121,6 +122,10 @@ class AwsCloud:
             )
         except ExpectedCode:
             return
+
+    def start_release(self, thing: Volume | ElasticAddress) -> None:
+        """Give back a free chain disk or elastic address of this store; refuses what is in use or somebody else's."""
+        release_thing(self._clients, self._spec, self._store_id, thing)
 
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
         """Tag what the fleet has with another store's id; the instances last, so that a crash leaves them to be adopted."""
