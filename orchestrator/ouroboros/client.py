@@ -142,7 +142,7 @@ async def probe_all(
 
 
 def run_probes(
-    targets: Iterable[Target], network_magic: int, **options: Unpack[ProbeOptions]
+    targets: Iterable[Target], network_magic: int, *, concurrency: int = 200, **options: Unpack[ProbeOptions]
 ) -> tuple[ProbeResult, ...]:
     """Do as `probe_all`, from code that has no event loop."""
     return asyncio.run(probe_all(targets, network_magic, concurrency=concurrency, **options))
