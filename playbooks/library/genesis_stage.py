@@ -40,7 +40,9 @@ def main() -> None:
         staged = stage(Machine(), parse_stage(module.params), check=module.check_mode)
     except (OSError, Refused) as problem:
         module.fail_json(msg=str(explain(problem, "staging")), invocation={})
-    module.exit_json(changed=bool(staged), genesis={"staged": staged}, invocation={})
+    module.exit_json(
+        changed=bool(staged), genesis={"staged": staged, "summary": ", ".join(staged) or "nothing to do"}, invocation={}
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import firewall, release, unit
 from .checks import check_file
-from .claim import check_right, claim
+from .claim import check_right, claim, read_holder
 from .effects import apply_effects
 from .files import Difference, Wish, find_differences, parse_wishes, read_file, write_files, write_text
 from .machine import MANIFEST, OWED, UNIT, Machine, Refused
@@ -95,15 +95,24 @@ def parse_deployment(raw: Mapping[str, Any]) -> Deployment:
 def deploy(machine: Machine, wanted: Deployment, *, check: bool = False) -> Report:
     """Carry out a deployment, or with `check` only say what it would do. Raises Refused with the old state in place."""
     if check:
-        check_right(machine, wanted.token, wanted.store_id)
         work = look(machine, wanted)
         refuse_invalid(machine, wanted, work)
-        return _report(wanted, work)
+        return _report(wanted, work, why_not_now(machine, wanted))
     with claim(machine, "deploy", wanted.token, wanted.store_id):
         work = look(machine, wanted)
         refuse_invalid(machine, wanted, work)
         notes = _carry_out(machine, wanted, work) if work.changes else ()
         return _report(wanted, work, notes)
+
+
+def why_not_now(machine: Machine, wanted: Deployment) -> tuple[str, ...]:
+    """Return why this deploy would be turned away without `check`: anybody may look, with any token."""
+    try:
+        check_right(machine, wanted.token, wanted.store_id)
+    except Refused as reason:
+        return (f"would be refused: {reason}",)
+    holder = read_holder(machine)
+    return (f"would be refused now: {holder} is at work",) if holder else ()
 
 
 def confirm(machine: Machine, wanted: Deployment) -> Report:
@@ -217,8 +226,22 @@ def _report(wanted: Deployment, work: Work, notes: Sequence[str] = ()) -> Report
         "enabled": list(work.disabled),
         "firewall": "pending" if work.firewall is not None else "",
         "notes": list(notes),
+        "summary": _summarise(wanted, work, notes),
     }
     return Report(changed=work.changes, facts=facts, diff=_diff(wanted, work))
+
+
+def _summarise(wanted: Deployment, work: Work, notes: Sequence[str]) -> str:
+    """Say in a line what was done."""
+    parts = (
+        f"{len(work.differences)} files" if work.differences else "",
+        f"{len(work.removals)} removed" if work.removals else "",
+        f"release {wanted.release.version}" if work.switch else "",
+        "firewall" if work.firewall is not None else "",
+        f"node: {work.step}" if work.step != "none" else "",
+        *notes,
+    )
+    return ", ".join(part for part in parts if part) or "nothing to do"
 
 
 def _diff(wanted: Deployment, work: Work) -> list[dict[str, str]]:

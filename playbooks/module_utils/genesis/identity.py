@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .files import Wish, find_differences, write_files
-from .machine import HOST_KEY, Machine, Refused
+from .machine import HOST_KEY, PINNED, Machine, Refused
 
 SSHD_DROP_IN = "/etc/ssh/sshd_config.d/00-genesis-fleet-identity.conf"
 _SSHD_TEXT = f"# Made by genesis-fleet: the only key this host presents.\nHostKey {HOST_KEY}\n"
@@ -93,7 +93,12 @@ def wipe_one_time_key(machine: Machine) -> list[str]:
 
 
 def is_wiped(machine: Machine) -> bool:
-    """Return whether no host key but the permanent one lies where cloud-init and sshd keep them."""
+    """Return whether no host key but the permanent one lies where cloud-init and sshd keep them.
+
+    A host whose key the operator pinned never had a one-time key.
+    """
+    if machine.at(PINNED).exists():
+        return True
     if _one_time_keys(machine):
         return False
     found = _files(machine, ("/var/lib/cloud", "/run/cloud-init", "/etc/cloud"))

@@ -17,7 +17,7 @@ from .claim import check_right, claim
 from .disk import settle_disk
 from .files import write_text
 from .identity import make_key, read_public_key, switch_key, wipe_one_time_key
-from .machine import ETC, NETWORKS, PREPARED, RELEASES, STATE, STORE_ID, Machine, Refused
+from .machine import ETC, NETWORKS, PINNED, PREPARED, RELEASES, STATE, STORE_ID, Machine, Refused
 
 _NOBODY = (
     *("--system", "--user-group", "--no-create-home"),
@@ -66,7 +66,11 @@ def prepare(machine: Machine, wanted: Preparation, *, check: bool = False) -> tu
         return machine.read_text(PREPARED) != wanted.baseline_digest, {"host_key": read_public_key(machine)}
     with claim(machine, "prepare", wanted.token, claimed_as):
         done = _identify(machine, wanted) if wanted.step == "identify" else _settle(machine, wanted)
-    return bool(done), {"host_key": read_public_key(machine), "done": done}
+    return bool(done), {
+        "host_key": read_public_key(machine),
+        "done": done,
+        "summary": "; ".join(done) or "nothing to do",
+    }
 
 
 def _identify(machine: Machine, wanted: Preparation) -> list[str]:
@@ -85,7 +89,11 @@ def _settle(machine: Machine, wanted: Preparation) -> list[str]:
     if wanted.volume_id:
         done += settle_disk(machine, wanted.volume_id, wanted.mount)
     done += _make_folders(machine, wanted)
-    if not wanted.keep_identity:
+    if wanted.keep_identity:
+        if not machine.at(PINNED).exists():
+            write_text(machine, PINNED, "The operator pinned this host's SSH key: it stays.\n")
+            done.append("kept the pinned host key")
+    else:
         if switch_key(machine):
             done.append("switched sshd to the permanent host key")
         done += [f"wiped {path}" for path in wipe_one_time_key(machine)]

@@ -37,7 +37,7 @@ def retire(machine: Machine, token: int, store_id: str, *, check: bool = False) 
         found = unit.read_unit(machine)
         if found.state not in {"absent", "inactive", "failed"}:
             raise Refused(f"the node is still {found.state}; stop it first and wait for it")
-        return True, {"removed": _remove_ours(machine)}
+        return True, {"removed": _remove_ours(machine), "summary": "released"}
 
 
 def _remove_ours(machine: Machine) -> list[str]:
