@@ -43,10 +43,16 @@ class Round:
 
 
 def look_and_plan(
-    eyes: Eyes, store: StorePort, clock: ClockPort, wanted: Wanted, in_flight: Mapping[str, InFlight] = IDLE
+    eyes: Eyes,
+    store: StorePort,
+    clock: ClockPort,
+    wanted: Wanted,
+    in_flight: Mapping[str, InFlight] = IDLE,
+    confirmed: frozenset[str] = frozenset(),
 ) -> Round:
-    """Look once and plan; starts nothing and writes nothing."""
+    """Look once and plan; starts nothing and writes nothing. `confirmed` are confirmations not on record yet."""
     record = store.load()
+    record = replace(record, confirmed_retirements=record.confirmed_retirements | confirmed)
     seen = observe_fleet(eyes, wanted.spec, record, in_flight)
     look = Look(wanted, seen, record, clock.now())
     plan = plan_fleet(look)

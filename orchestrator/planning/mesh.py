@@ -10,6 +10,7 @@ from orchestrator.planning.look import Wanted
 from orchestrator.planning.topology import pick_neighbours, pick_partners
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, RelayNeighbours, RenderedRelay
+from orchestrator.spec.model import FleetSpec
 
 
 def render_fleet(
@@ -31,6 +32,7 @@ def render_fleet(
             wanted.templates,
             relay,
             RelayNeighbours(
+                itself=_itself(relay.name, addresses, spec),
                 own=tuple(
                     AccessPoint(addresses[name], spec.ports.relay)
                     for name in neighbours.get(relay.name, ())
@@ -41,6 +43,10 @@ def render_fleet(
         )
         for relay in relays
     }
+
+
+def _itself(name: str, addresses: Mapping[str, str], spec: FleetSpec) -> tuple[AccessPoint, ...]:
+    return (AccessPoint(addresses[name], spec.ports.relay),) if name in addresses else ()
 
 
 def relay_addresses(seen: Observation) -> Mapping[str, str]:

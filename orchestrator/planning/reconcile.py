@@ -7,6 +7,7 @@ relay, under one budget). What is unsafe is refused by `checks`, by the caller, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, Observation, Verdict
 from orchestrator.fleet.relay import wanted_relays
@@ -100,7 +101,7 @@ def _hold_all(views: Mapping[str, RelayView], seen: Observation) -> Plan:
         Hold(v.name, "look", v.reason if v.phase is Phase.UNKNOWN else because) for v in _sorted(views.values())
     )
     return Plan(
-        _sorted(views.values()),
+        _sorted(_with_tip(view, seen) for view in views.values()),
         (),
         holds,
         (because, *_silent_regions(seen)),
@@ -113,7 +114,7 @@ def _assemble(views: list[RelayView], steps: list[Action | Hold], out: int, look
     actions = tuple(sorted((s for s in steps if not isinstance(s, Hold)), key=lambda a: (a.relay, type(a).__name__)))
     holds = tuple(sorted((s for s in steps if isinstance(s, Hold)), key=lambda h: (h.relay, h.wanted)))
     return Plan(
-        relays=_sorted(views),
+        relays=_sorted(_with_tip(view, look.seen) for view in views),
         actions=actions,
         holds=holds,
         warnings=_silent_regions(look.seen),
@@ -121,6 +122,13 @@ def _assemble(views: list[RelayView], steps: list[Action | Hold], out: int, look
         estimate=estimate_time(actions, holds, look.spec),
         partners=_partners(look.seen, {view.name: view for view in views}),
     )
+
+
+def _with_tip(view: RelayView, seen: Observation) -> RelayView:
+    sighting = seen.sightings.get(view.name)
+    if sighting is None:
+        return view
+    return replace(view, tip_slot=sighting.tip_slot, tip_age_seconds=sighting.tip_age_seconds)
 
 
 def _silent_regions(seen: Observation) -> tuple[str, ...]:

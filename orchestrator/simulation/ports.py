@@ -227,9 +227,11 @@ class SimulatedHosts:
 
     def _prepare(self, host: SimulatedHost, variables: Mapping[str, object]) -> HostResult:
         host.own_key = host.own_key or f"ssh-ed25519 own-{host.instance.instance_id}"
-        if variables["genesis_step"] == "settle":
+        preparation = variables["genesis_prepare"]
+        assert isinstance(preparation, Mapping)  # noqa: S101 - rendered by ourselves
+        if preparation["step"] == "settle":
             host.one_time_wiped = True
-            host.prepared = str(variables["genesis_baseline"])
+            host.prepared = preparation["baseline_digest"]
         return HostDone(changed=True, facts={"host_key": host.own_key})
 
     def _stage(self, host: SimulatedHost, variables: Mapping[str, object]) -> HostResult:

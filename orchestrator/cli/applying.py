@@ -1,0 +1,140 @@
+"""Commands that change things: apply, and adopt for a fleet whose store was lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from orchestrator.adapters.lease import keep_lease
+from orchestrator.cli.live import LiveView
+from orchestrator.cli.looking import as_json, look, show_status, warn_if_not_ours
+from orchestrator.cli.present import plan_text, status_json, summary_line
+from orchestrator.cli.rehearsing import rehearse_apply
+from orchestrator.cli.wiring import Controller, wire_controller
+from orchestrator.errors import FleetError
+from orchestrator.execution.cycle import (
+    Ending,
+    Round,
+    acquire,
+    adopt_fleet,
+    require_ours,
+    require_safe,
+    run_until_settled,
+    why_not_ours,
+)
+from orchestrator.execution.execute import Executor
+
+HOLDS_REMAIN = 2
+
+
+@click.command("apply", epilog="Example: genesis-fleet apply --yes")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--confirm", multiple=True, metavar="NAME", help="Allow what a plan may not do unasked; may be repeated.")
+@click.option("--simulate", is_flag=True, help="Play it in a simulated world; touches nothing.")
+@as_json
+@click.pass_obj
+def apply_command(fleet: Path, yes: bool, confirm: tuple[str, ...], simulate: bool, as_json: bool) -> int:
+    """Show the plan, ask, and carry it out until the fleet has converged or only holds remain.
+
+    Exit code: 0 converged, 2 holds remain, 1 error, 3 another controller is at work, 5 the plan was refused.
+    """
+    console = Console(stderr=True)
+    if simulate:
+        return rehearse_apply(fleet, console, as_json=as_json)
+    stop = threading.Event()
+    controller = wire_controller(fleet, stop.is_set)
+    found = look(controller, console, frozenset(confirm))
+    require_ours(found.look.seen, found.look.record)
+    if not as_json:
+        click.echo(plan_text(found))
+    require_safe(found)
+    waits = any(hold.passes for hold in found.plan.holds)
+    if found.plan.nothing_to_do and not waits and not confirm:
+        show_status(found, as_json=as_json)
+        return HOLDS_REMAIN if found.plan.holds else 0
+    if not yes:
+        click.confirm("Apply?", abort=True, err=True)
+    ending, last = carry_out(controller, found, frozenset(confirm), console, stop)
+    if as_json:
+        click.echo(json.dumps({**status_json(last.plan), "ending": ending.value}))
+    else:
+        show_status(last, as_json=False)
+        for hold in last.plan.holds:
+            console.print(f"… {hold.relay}: {hold.wanted} waits: {hold.because}", markup=False, highlight=False)
+    console.print(f"{ending.value}: {summary_line(last.plan)}", markup=False, highlight=False)
+    return 0 if ending is Ending.CONVERGED else HOLDS_REMAIN
+
+
+def carry_out(
+    controller: Controller, found: Round, confirmed: frozenset[str], console: Console, stop: threading.Event
+) -> tuple[Ending, Round]:
+    """Take the lease and run rounds. Ctrl-C lets what was started end; a second one cancels it."""
+    hands, store = controller.hands, controller.store
+    lease = acquire(hands, controller.holder, found.look.seen, controller.wanted)
+    with (
+        keep_lease(store, hands.clock, lease, controller.spec.controller.lease),
+        _finishing(console, stop),
+        controller.background.finish(),
+        LiveView(console) as view,
+    ):
+        store.save_confirmations(confirmed)
+        store.delete_all_attempts()
+        executor = Executor(hands, controller.wanted, lease, controller.authorized_key, view.show_event)
+        return run_until_settled(controller.eyes, hands, controller.wanted, lease, executor, view.show_round)
+
+
+@contextmanager
+def _finishing(console: Console, stop: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C stops starting things; the second also cancels what runs (hosts finish or roll back by themselves)."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if not pressed:
+            pressed.append(True)
+            console.print("finishing what was started; Ctrl-C again to cancel it", markup=False, style="yellow")
+            raise KeyboardInterrupt
+        stop.set()
+
+    pressed: list[bool] = []
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@click.command("adopt", epilog="Example: genesis-fleet adopt --yes")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def adopt_command(fleet: Path, yes: bool) -> int:
+    """Make this store the owner of a fleet that another store launched, for instance after that one was lost.
+
+    The host keys come from the instances' tags. Nothing on any host is changed until the next apply.
+    """
+    console = Console(stderr=True)
+    controller = wire_controller(fleet)
+    found = look(controller, console)
+    quarrel = why_not_ours(found.look.seen, found.look.record)
+    if quarrel is None:
+        click.echo("this store owns every instance of the fleet already", err=True)
+        return 0
+    warn_if_not_ours(found, console)
+    if not yes:
+        click.confirm(f"{quarrel}.\nTake them over? The other controller will then only read.", abort=True, err=True)
+    hands = controller.hands
+    lease = acquire(hands, controller.holder, found.look.seen, controller.wanted)
+    try:
+        count = adopt_fleet(hands, found.look.seen, found.look.record, controller.spec.network.magic)
+    finally:
+        controller.store.release_lease(lease)
+    if count == 0:
+        raise FleetError("there is no instance to adopt")
+    click.echo(f"{count} instances adopted; `genesis-fleet plan` shows what is left to do", err=True)
+    return 0

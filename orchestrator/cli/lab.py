@@ -1,0 +1,179 @@
+"""Commands of the lab: a whole cloud on this machine. Everything is safe to repeat."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.errors import FleetError
+from orchestrator.lab import running
+from orchestrator.lab.cloud_places import LAB_REGIONS
+from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
+from orchestrator.lab.image import Progress
+from orchestrator.lab.layout import LABS
+from orchestrator.lab.places import api_url
+from orchestrator.lab.processes import find_recorded
+from orchestrator.lab.releases import build_release
+from orchestrator.spec.load import parse_fleet
+from orchestrator.spec.schema import render_schema
+
+DEFAULT_LAB = "demo"
+
+name_argument = click.argument("name", default=DEFAULT_LAB)
+
+
+@click.group("lab", epilog="Example: genesis-fleet lab up && genesis-fleet --fleet inventory/lab/fleet.yaml apply")
+def lab_group() -> None:
+    """Run a whole cloud on this machine: the AWS API, real machines, partners that make a chain."""
+
+
+@lab_group.command("up", epilog="Example: genesis-fleet lab up demo")
+@name_argument
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("inventory/lab/network"),
+    show_default=True,
+    help="Folder with the config.json and genesis files of the lab's network.",
+)
+def up_command(name: str, network: Path) -> int:
+    """Start a lab, or take up the one that runs."""
+    console = Console(stderr=True)
+    began = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        seconds = time.monotonic() - began
+        text = f"{seconds:6.1f} s  [{progress.step}/{progress.steps}] {progress.what}"
+        console.print(text, markup=False, highlight=False)
+
+    plan = running.start_lab(name, LAB_REGIONS, network, report)
+    console.print(f"lab {name} is up: {plan.lab.network.v4}, API {api_url(plan.lab.network)}", markup=False)
+    return 0
+
+
+@lab_group.command("down", epilog="Example: genesis-fleet lab down demo")
+@name_argument
+def down_command(name: str) -> int:
+    """End a lab: every process, mount, bridge and namespace that it made, and nothing else."""
+    there = running.stop_lab(name)
+    click.echo(f"lab {name} is down" if there else f"there is no lab {name}", err=True)
+    return 0
+
+
+@lab_group.command("status", epilog="Example: genesis-fleet lab status --json")
+@name_argument
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status_command(name: str, as_json: bool) -> int:
+    """Show a lab's machines and partners as they really are."""
+    plan = running.find_lab(name)
+    instances: list[dict[str, Any]] = running.ask_control(plan, "GET", "instances")["instances"]
+    partners = {
+        record.parent.name: find_recorded(record) is not None
+        for record in sorted((plan.lab.directory / "partners").glob("*/process"))
+    }
+    if as_json:
+        click.echo(json.dumps({"lab": name, "instances": instances, "partners": partners}))
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("instance", "relay", "zone", "API says", "machine", "addresses", "volumes"):
+        table.add_column(title)
+    for instance in sorted(instances, key=lambda i: (i["name"] or "", i["instance_id"])):
+        machine = f"{instance['machine']}{' (isolated)' if instance['isolated'] else ''}"
+        table.add_row(
+            instance["instance_id"],
+            instance["name"],
+            instance["zone"],
+            f"{instance['state']} {instance['health']}",
+            machine,
+            " ".join(instance["addresses"]),
+            " ".join(instance["volumes"]),
+        )
+    Console().print(table)
+    for partner, runs in partners.items():
+        click.echo(f"partner {partner}: {'runs' if runs else 'does not run'}")
+    return 0
+
+
+@lab_group.command("init", epilog="Example: genesis-fleet lab init mine -o inventory/mine")
+@name_argument
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to."
+)
+@click.option("--network", default="network", show_default=True, help="Network folder, relative to the file.")
+def init_command(name: str, output: Path, network: str) -> int:
+    """Write the fleet file of a lab, with the ranges and release checksums that this lab will have."""
+    releases = [build_release(version, LABS / name / running.RELEASES) for version in VERSIONS]
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "fleet.yaml").write_text(render_lab_fleet(name, releases, network_folder=network), encoding="utf-8")
+    (output / "fleet.schema.json").write_text(render_schema(), encoding="utf-8")
+    click.echo(f"wrote {output / 'fleet.yaml'}", err=True)
+    return 0
+
+
+@lab_group.command("ssh", epilog="Example: genesis-fleet lab ssh demo-eu-central-1-01 systemctl status cardano-node")
+@click.argument("relay")
+@click.argument("command", nargs=-1)
+@click.option("--lab", "name", default=None, help="Name of the lab; else the relay name's first word.")
+def ssh_command(relay: str, command: tuple[str, ...], name: str | None) -> int:
+    """Open a shell on a relay's machine, or run a command there. For looking; the key is not checked in the lab."""
+    plan = running.find_lab(_lab_of(relay, name))
+    found = [
+        i for i in running.ask_control(plan, "GET", "instances")["instances"] if i["name"] == relay and i["addresses"]
+    ]
+    live = [i for i in found if i["state"] == "running"]
+    if not live:
+        raise FleetError(
+            f"lab {plan.lab.network.lab} has no running machine for {relay}", next_step="see `genesis-fleet lab status`"
+        )
+    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    key = str(plan.lab.directory / running.KEY)
+    address = live[-1]["addresses"][0]
+    os.execvp("ssh", ["ssh", *options, "-i", key, f"admin@{address}", *command])  # noqa: S606 - becomes the shell
+
+
+def _verb(name: str, text: str) -> click.Command:
+    @click.argument("relay")
+    @click.option("--lab", "lab", default=None, help="Name of the lab; else the relay name's first word.")
+    def run(relay: str, lab: str | None, **options: str) -> int:
+        plan = running.find_lab(_lab_of(relay, lab))
+        answer = running.ask_control(plan, "POST", f"instances/{relay}/{name}", options)
+        click.echo(f"{name}: {relay} ({answer['instance_id']})", err=True)
+        return 0
+
+    run.__doc__ = text
+    return click.command(name, help=text, epilog=f"Example: genesis-fleet lab {name} demo-eu-central-1-01")(run)
+
+
+KILL = _verb("kill", "Cut a machine's power: the API says stopped, or running and impaired.")
+KILL.params.append(
+    click.Option(["--leaves"], type=click.Choice(["stopped", "impaired"]), default="stopped", help="What the API says.")
+)
+for verb in (
+    KILL,
+    _verb("terminate", "Delete a relay's instance behind our back, as somebody in the console would."),
+    _verb("isolate", "Cut a machine from the network; it goes on running."),
+    _verb("heal", "Undo isolate."),
+):
+    lab_group.add_command(verb)
+
+
+def _lab_of(relay: str, name: str | None) -> str:
+    """Return the named lab, or the one whose fleet's name the relay's name begins with."""
+    if name is not None:
+        return name
+    labs = [lab for lab in running.list_labs() if relay.startswith(f"{lab}-")]
+    context = click.get_current_context().find_root()
+    path = context.params.get("fleet")
+    if not labs and path is not None and Path(path).is_file():
+        lab = parse_fleet(Path(path)).lab
+        labs = [lab] if lab else []
+    if not labs:
+        raise FleetError(f"no lab has a relay {relay}", next_step="name the lab with --lab")
+    return max(labs, key=len)

@@ -1,0 +1,93 @@
+"""The command line: `genesis-fleet [--fleet FILE] COMMAND`. Commands are in the other files of this folder.
+
+Data goes to stdout, everything else to stderr. Exit codes: 0 done or nothing to do, 1 error, 2 changes (plan) or holds
+that remain (apply), 64 wrong usage; further ones in `errors.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from orchestrator import __version__
+from orchestrator.cli.applying import adopt_command, apply_command
+from orchestrator.cli.lab import lab_group
+from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
+from orchestrator.cli.probing import probe_command
+from orchestrator.cli.starting import completion_command, init_command, schema_command, validate_command
+from orchestrator.errors import FleetError
+
+WRONG_USAGE = 64
+"""EX_USAGE of sysexits.h: told apart from `plan`'s 2."""
+
+INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: genesis-fleet --fleet inventory/lab/fleet.yaml plan",
+)
+@click.option(
+    "--fleet",
+    "fleet",
+    type=click.Path(path_type=Path),
+    envvar="GENESIS_FLEET",
+    default=Path("fleet.yaml"),
+    show_default="$GENESIS_FLEET, else fleet.yaml in this folder",
+    help="The fleet file.",
+)
+@click.version_option(__version__, prog_name="genesis-fleet")
+@click.pass_context
+def cli(context: click.Context, fleet: Path) -> None:
+    """Run a trusted network of Cardano bootstrap relays from one file."""
+    context.obj = fleet
+
+
+for command in (
+    validate_command,
+    init_command,
+    schema_command,
+    render_command,
+    plan_command,
+    apply_command,
+    status_command,
+    probe_command,
+    inventory_command,
+    adopt_command,
+    lab_group,
+    completion_command,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; every expected error becomes a message and an exit code, never a traceback."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(WRONG_USAGE)
+    except click.exceptions.Exit as ending:
+        sys.exit(ending.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; running the command again takes up what is there", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FleetError as error:
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, style="red", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing is wrong, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

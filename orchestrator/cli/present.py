@@ -1,0 +1,172 @@
+"""What operators see: tables and sentences for people, the same as JSON for programs. Decides nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.execution.cycle import Round
+from orchestrator.fleet.observation import InFlight
+from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, Prepare, RelayView
+
+COLOURS = {Health.HEALTHY: "green", Health.UNHEALTHY: "yellow", Health.UNKNOWN: "magenta"}
+
+
+def relay_json(view: RelayView) -> dict[str, Any]:
+    """Return one relay for `--json`."""
+    return {
+        "name": view.name,
+        "region": view.region,
+        "address": view.address,
+        "phase": view.phase.value,
+        "health": view.health.value,
+        "reason": view.reason,
+        "release": view.release,
+        "digest": view.digest,
+        "drift": list(view.drift),
+        "instance": view.instance.instance_id if view.instance else None,
+        "tip_slot": view.tip_slot,
+        "tip_age_seconds": view.tip_age_seconds,
+    }
+
+
+def summary_json(plan: Plan) -> dict[str, Any]:
+    """Return the counts that a status ends with."""
+    wanted = [view for view in plan.relays if not view.retiring]
+    return {
+        "wanted": len(wanted),
+        "serving": sum(1 for view in wanted if view.health is Health.HEALTHY),
+        "unknown": sum(1 for view in wanted if view.health is Health.UNKNOWN),
+        "phases": dict(sorted(Counter(view.phase.value for view in plan.relays).items())),
+        "partners": dict(plan.partners),
+        "warnings": list(plan.warnings),
+    }
+
+
+def status_json(plan: Plan) -> dict[str, Any]:
+    """Return what `status --json` prints."""
+    return {"relays": [relay_json(view) for view in plan.relays], "summary": summary_json(plan)}
+
+
+def plan_json(found: Round) -> dict[str, Any]:
+    """Return what `plan --json` prints."""
+    plan = found.plan
+    return {
+        **status_json(plan),
+        "actions": [
+            {"relay": a.relay, "action": describe_kind(a), "detail": describe_detail(a), "reason": a.reason}
+            for a in plan.actions
+        ],
+        "holds": [{"relay": h.relay, "wanted": h.wanted, "because": h.because, "passes": h.passes} for h in plan.holds],
+        "refusals": list(found.refusals),
+        "out_at_most": plan.out_at_most,
+        "estimate_seconds": plan.estimate.total_seconds(),
+    }
+
+
+def status_table(plan: Plan, in_flight: Mapping[str, InFlight] | None = None) -> Table:
+    """Return a line per relay with phase and reason, and the summary below."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("relay", "address", "phase", "health", "release", "tip age"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for view in plan.relays:
+        work = (in_flight or {}).get(view.name)
+        phase = f"{view.phase.value} ({work.intent})" if work else view.phase.value
+        table.add_row(
+            view.name,
+            view.address or "–",
+            phase,
+            Text(view.health.value, style=COLOURS[view.health]),
+            view.release or "–",
+            "–" if view.tip_age_seconds is None else f"{view.tip_age_seconds:.0f} s",
+            describe_why(view),
+        )
+    return table
+
+
+def describe_why(view: RelayView) -> str:
+    """Return the reason of a view; for a serving relay with drift, what differs."""
+    if view.phase is Phase.SERVING and view.drift:
+        return f"serves; differs in {', '.join(view.drift)}"
+    return view.reason
+
+
+def summary_line(plan: Plan) -> str:
+    """Return the line that a status ends with."""
+    counts = summary_json(plan)
+    line = f"{counts['serving']} of {counts['wanted']} serving"
+    if counts["unknown"]:
+        line += f", {counts['unknown']} unknown"
+    partners = [f"{name}: {verdict}" for name, verdict in plan.partners.items()]
+    return f"{line} · partners {', '.join(partners) or 'none'}"
+
+
+def plan_text(found: Round) -> str:
+    """Return a plan in words: what will happen, why, what waits, how much is out, how long."""
+    plan = found.plan
+    lines = [f"! {warning}" for warning in plan.warnings]
+    lines += [f"✗ refused: {refusal}" for refusal in found.refusals]
+    lines += _grouped(plan.actions)
+    lines += [f"… {hold.relay}: {hold.wanted} waits: {hold.because}" for hold in plan.holds]
+    if not plan.actions and not plan.holds:
+        lines.append("Nothing to do: everything is as the fleet file says.")
+    else:
+        lines.append(
+            f"{len(plan.actions)} actions, {len(plan.holds)} holds; "
+            f"out at most {plan.out_at_most} of {_wanted(plan)} relays; about {describe_time(plan.estimate)}"
+        )
+    return "\n".join(lines)
+
+
+def describe_kind(action: Action) -> str:
+    """Return the word of an action."""
+    return type(action).__name__.lower()
+
+
+def describe_detail(action: Action) -> str:
+    """Return what distinguishes this action from others of its kind."""
+    match action:
+        case Launch(zone=zone, generation=generation):
+            return f"in {zone}, generation {generation}"
+        case Prepare(step=step):
+            return step
+        case Deploy(change=change, disturbs=disturbs):
+            return f"{change.name.lower()}{', takes it out' if disturbs else ''}"
+        case _:
+            return ""
+
+
+def describe_time(duration: timedelta) -> str:
+    """Return a duration as people say it."""
+    seconds = round(duration.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def describe_hold(hold: Hold) -> str:
+    """Return one hold in a line."""
+    return f"{hold.relay}: {hold.wanted} waits: {hold.because}"
+
+
+def _grouped(actions: tuple[Action, ...]) -> list[str]:
+    """One line for relays that get the same treatment for the same reason: twenty lines alike tell nothing more."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for action in actions:
+        reason = action.reason
+        for word in (getattr(getattr(action, "instance", None), "instance_id", None), action.relay):
+            reason = reason.replace(word, "it") if word else reason
+        detail = describe_detail(action) if not isinstance(action, Launch) else ""
+        groups.setdefault((describe_kind(action), detail, reason), []).append(action.relay)
+    return [
+        f"+ {kind} {', '.join(relays)}{f' ({detail})' if detail else ''}: {reason}"
+        for (kind, detail, reason), relays in groups.items()
+    ]
+
+
+def _wanted(plan: Plan) -> int:
+    return sum(1 for view in plan.relays if not view.retiring)

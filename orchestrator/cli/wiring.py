@@ -1,0 +1,136 @@
+"""Puts the real adapters behind the ports, for one fleet file. The only place where they meet."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.adapters.ansible import AnsibleHosts
+from orchestrator.adapters.assets import Assets, assets
+from orchestrator.adapters.background import BackgroundThreads
+from orchestrator.adapters.clock import WallClock
+from orchestrator.adapters.keys import Ed25519Keys
+from orchestrator.adapters.store import Store, open_store
+from orchestrator.adapters.wire import Wire
+from orchestrator.errors import FleetError
+from orchestrator.execution.execute import Hands
+from orchestrator.execution.observe import Eyes
+from orchestrator.execution.ports import CloudPort
+from orchestrator.lab.running import find_lab, lab_environment
+from orchestrator.ouroboros.client import ProbeTimeouts
+from orchestrator.ouroboros.verdicts import SlotClock
+from orchestrator.planning.look import Wanted
+from orchestrator.spec.load import LoadedFleet, load_fleet
+from orchestrator.spec.model import FleetSpec
+
+STATE = "state"
+"""Folder beside the fleet file: the SQLite store and what is left of failed runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """One fleet, wired."""
+
+    fleet: LoadedFleet
+    wanted: Wanted
+    store: Store
+    eyes: Eyes
+    hands: Hands
+    background: BackgroundThreads
+    authorized_key: str
+    holder: str
+
+    @property
+    def spec(self) -> FleetSpec:
+        """The fleet file."""
+        return self.fleet.spec
+
+
+def load_wanted(path: Path) -> tuple[LoadedFleet, Wanted, Assets]:
+    """Read fleet file, network folder and templates; touches nothing else."""
+    fleet = load_fleet(path)
+    found = assets()
+    return fleet, Wanted(fleet.spec, fleet.network_files, found.templates), found
+
+
+def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -> Controller:
+    """Read the fleet file and make every adapter. Opens the store; asks neither cloud nor hosts yet."""
+    fleet, wanted, found = load_wanted(path)
+    spec = fleet.spec
+    if spec.lab is not None:
+        enter_lab(spec.lab)
+    private_key = find_private_key(fleet)
+    state = fleet.base / STATE
+    state.mkdir(mode=0o700, exist_ok=True)
+    store = open_store(spec.controller.store or f"sqlite:///{state / 'store.db'}", spec.fleet)
+    clock = WallClock()
+    cloud = make_cloud(spec, store.load().store_id, clock)
+    hosts = AnsibleHosts(found.playbooks, state, private_key, spec.controller.forks, cancelled)
+    wire = make_wire(fleet)
+    background = BackgroundThreads()
+    return Controller(
+        fleet,
+        wanted,
+        store,
+        Eyes(cloud, hosts, wire),
+        Hands(cloud, hosts, store, clock, Ed25519Keys(), background),
+        background,
+        _read_public_key(private_key),
+        f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}",
+    )
+
+
+def make_cloud(spec: FleetSpec, store_id: str, clock: WallClock) -> CloudPort:
+    """Return the cloud's adapter; boto3 is loaded only where it is needed."""
+    if spec.cloud.kind == "static":
+        from orchestrator.adapters.static import StaticCloud
+
+        return StaticCloud(spec, store_id)
+    from orchestrator.adapters.aws import AwsCloud
+
+    return AwsCloud(spec, store_id, clock)
+
+
+def make_wire(fleet: LoadedFleet) -> Wire:
+    """Return the prober for this fleet's network."""
+    patience = fleet.spec.health.probe_timeout
+    return Wire(
+        fleet.spec.network.magic,
+        SlotClock(fleet.slot_zero_unix, fleet.slot_length_seconds),
+        fleet.spec.health.max_tip_age,
+        ProbeTimeouts(connect=patience, handshake=patience, answer=patience),
+    )
+
+
+def enter_lab(name: str) -> None:
+    """Point AWS clients of this process at a running lab, by their ordinary settings. Raises LabUnavailable."""
+    environment = lab_environment(find_lab(name))
+    for setting in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE"):
+        os.environ.pop(setting, None)
+    os.environ.update(environment)
+
+
+def find_private_key(fleet: LoadedFleet) -> Path:
+    """Return the controller's SSH key. Raises FleetError if there is none."""
+    path = fleet.base / Path(fleet.spec.ssh.private_key).expanduser()
+    if not path.is_file():
+        raise FleetError(
+            f"ssh.private_key {path} does not exist",
+            next_step=f"make one with `ssh-keygen -t ed25519 -f {path}`, or name another in the fleet file",
+        )
+    return path
+
+
+def _read_public_key(private_key: Path) -> str:
+    path = private_key.with_name(f"{private_key.name}.pub")
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise FleetError(
+            f"the public half of ssh.private_key, {path}, cannot be read: {error.strerror}",
+            next_step=f"make it with `ssh-keygen -y -f {private_key} > {path}`",
+        ) from error

@@ -1,0 +1,84 @@
+"""The fleet file of a lab: twenty relays in four regions, two partners, short timers. Pure text; `lab init` writes it.
+
+The committed `inventory/lab/fleet.yaml` is exactly this for the lab `demo`; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from orchestrator.lab.cloud_places import LAB_REGIONS, plan_place
+from orchestrator.lab.layout import LABS
+from orchestrator.lab.network import pick_network
+from orchestrator.lab.places import RELAY_PORT, partner_places, releases_url
+from orchestrator.lab.releases import Release
+
+VERSIONS = ("10.5.1", "10.6.2", "11.0.1")
+"""One of each dialect: legacy tracing, new tracing, new peer snapshot."""
+
+WANTED = "10.5.1"
+
+HEADER = """\
+# yaml-language-server: $schema=./fleet.schema.json
+#
+# A fleet in the lab: a whole cloud on this machine. `make demo` starts the lab and applies this file.
+# Written by `genesis-fleet lab init {lab}`; checksums are those of the lab's own releases.
+# Timers are short, so that what takes hours in a real network takes a minute here.
+
+"""
+
+
+def render_lab_fleet(
+    lab: str, releases: Sequence[Release], counts: Mapping[str, int] | None = None, network_folder: str = "network"
+) -> str:
+    """Return the fleet file. `counts` is region → relays, five in each of four regions if not given."""
+    network = pick_network(lab, ())
+    counts = counts or dict.fromkeys(LAB_REGIONS, 5)
+    document: dict[str, Any] = {
+        "fleet": lab,
+        "lab": lab,
+        "network": {"name": "lab", "magic": 4242, "folder": network_folder},
+        "releases": {
+            release.version: {
+                "x86_64": {
+                    "url": f"{releases_url(network)}/{release.file_name}",
+                    "sha256": release.sha256,
+                }
+            }
+            for release in releases
+        },
+        "release": WANTED,
+        "cloud": {"kind": "aws"},
+        "regions": {region: _region(region, count) for region, count in counts.items()},
+        "partners": [
+            {"name": place.name, "address": str(place.address), "port": RELAY_PORT} for place in partner_places(network)
+        ],
+        "connections": {"hard_limit": 64, "soft_limit": 48, "delay_seconds": 1},
+        "rollout": {"replace_after": "2m", "retry_after": "5s", "boot_deadline": "3m"},
+        "health": {"max_tip_age": "30s", "probe_timeout": "5s"},
+        "ssh": {
+            "user": "admin",
+            "private_key": str(LABS / lab / "id_ed25519"),
+            "allowed_from": [str(network.v4)],
+        },
+        "hardening": {"memory_deny_write_execute": True},
+        "controller": {"lease": "30s", "look_every": "2s"},
+    }
+    return HEADER.format(lab=lab) + yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _region(region: str, count: int) -> dict[str, Any]:
+    place = plan_place(region)
+    return {
+        "count": count,
+        "image": place.image_id,
+        "instance_type": "t3.small",
+        "subnets": [zone.subnet_id for zone in place.zones],
+        "disk_gib": 1,
+        "addresses": "elastic",
+        "memory_gib": 2,
+        "cores": 2,
+    }
