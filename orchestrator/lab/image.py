@@ -48,6 +48,14 @@ MASKED = (
     "unattended-upgrades.service",
 )  # fmt: skip
 
+# Programs that systemd starts at every boot only to find out that there is nothing to generate.
+MASKED_GENERATORS = (
+    "systemd-bless-boot-generator", "systemd-cryptsetup-generator", "systemd-debug-generator",
+    "systemd-getty-generator", "systemd-gpt-auto-generator", "systemd-hibernate-resume-generator",
+    "systemd-integritysetup-generator", "systemd-rc-local-generator", "systemd-run-generator",
+    "systemd-system-update-generator", "systemd-sysv-generator", "systemd-veritysetup-generator",
+)  # fmt: skip
+
 # Wanted at boot, beyond what the packages enable themselves.
 ENABLED = {
     "multi-user.target": ("cloud-init.service",),
@@ -109,7 +117,7 @@ def find_or_build_image(images: Path = IMAGES, report: Callable[[Progress], None
 
 def digest_recipe(files: Path) -> str:
     """Name the recipe: 16 hexadecimal digits that change whenever the image would."""
-    parts = [SUITE, *PACKAGES, *MASKED, *REMOVED, *NEVER_UNPACKED, repr(ENABLED)]
+    parts = [SUITE, *PACKAGES, *MASKED, *MASKED_GENERATORS, *REMOVED, *NEVER_UNPACKED, repr(ENABLED)]
     for file in sorted(path for path in files.rglob("*") if path.is_file()):
         parts += [str(file.relative_to(files)), file.read_text()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -164,9 +172,11 @@ def _customize(root: Path) -> None:
     for pattern in REMOVED:
         for path in root.glob(pattern):
             path.unlink()
-    for unit in MASKED:
-        (units / unit).unlink(missing_ok=True)
-        (units / unit).symlink_to("/dev/null")
+    generators = root / "etc/systemd/system-generators"
+    generators.mkdir(exist_ok=True)
+    for masked in (*(units / unit for unit in MASKED), *(generators / name for name in MASKED_GENERATORS)):
+        masked.unlink(missing_ok=True)
+        masked.symlink_to("/dev/null")
     shutil.copytree(FILES, root, dirs_exist_ok=True, symlinks=True)
     for script in (root / "usr/local/lib/genesis-fleet-lab").iterdir():
         script.chmod(0o755)  # a wheel does not keep the executable bit
