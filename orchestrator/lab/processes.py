@@ -35,6 +35,7 @@ def start_recorded(command: Sequence[str], record: Path, output: Path, cgroups: 
     """Start `command` in a session of its own, in these cgroups, its output appended to a file; record it first."""
     output.parent.mkdir(parents=True, exist_ok=True)
     waiting, go = os.pipe()
+    pid, recorded = 0, False
     try:
         pid = os.posix_spawn(
             "/bin/sh",
@@ -50,10 +51,12 @@ def start_recorded(command: Sequence[str], record: Path, output: Path, cgroups: 
         for cgroup in cgroups:
             (cgroup / "cgroup.procs").write_text(str(pid))
         _save(record, RecordedProcess(BOOT_ID.read_text().strip(), pid, _read_start_ticks(pid) or 0))
-        os.write(go, b"recorded\n")
+        recorded = os.write(go, b"recorded\n") > 0
     finally:
         os.close(waiting)
         os.close(go)
+        if pid and not recorded:
+            os.waitpid(pid, 0)  # it found the pipe closed and ended; nobody else would ask for it
 
 
 def find_recorded(record: Path) -> RecordedProcess | None:
