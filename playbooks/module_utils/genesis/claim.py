@@ -34,8 +34,10 @@ def claim(
         check_right(machine, token, store_id)
         _remember(machine, token)
         _write_holder(descriptor, {"intent": intent, "token": token, "pid": os.getpid()})
-        yield
-        _write_holder(descriptor, {})
+        try:
+            yield
+        finally:
+            _write_holder(descriptor, {})
     finally:
         os.close(descriptor)
 

@@ -1,0 +1,158 @@
+"""Preparing a host: a disk is formatted only when it is empty, a key is made once, the one-time key is wiped everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from playbooks.module_utils.genesis.disk import settle_disk
+from playbooks.module_utils.genesis.identity import is_wiped, make_key, read_public_key, switch_key, wipe_one_time_key
+from playbooks.module_utils.genesis.machine import HOST_KEY, PINNED, Machine, Ran, Refused
+
+MOUNT = "/var/lib/cardano-node"
+ONE_TIME = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\nBBBB\nSECRETMIDDLE\nCCCC\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+@dataclass
+class Programs:
+    """blkid and its like, played from a table of answers; everything asked is taken down."""
+
+    answers: dict[str, list[Ran]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, argv: Sequence[str], *, stdin: str = "", timeout_seconds: float = 60) -> Ran:
+        self.asked.append(" ".join(argv))
+        queue = self.answers.get(argv[0], [])
+        if len(queue) > 1:
+            return queue.pop(0)
+        return queue[0] if queue else Ran(0, "", "")
+
+    def formatted(self) -> bool:
+        return any(word.startswith("mkfs") for word in self.asked)
+
+
+EXT4 = Ran(0, "UUID=1234\nTYPE=ext4\n", "")
+EMPTY = Ran(2, "", "")
+
+
+def disk_host(tmp_path: Path, *blkid: Ran) -> tuple[Machine, Programs]:
+    programs = Programs({"blkid": list(blkid), "systemd-escape": [Ran(0, "chain.mount\n", "")]})
+    links = tmp_path / "dev/disk/by-id"
+    links.mkdir(parents=True)
+    (tmp_path / "dev/nvme1n1").write_text("")
+    (links / "nvme-Amazon_Elastic_Block_Store_vol0a").symlink_to(tmp_path / "dev/nvme1n1")
+    return Machine(tmp_path, programs), programs
+
+
+def test_an_empty_disk_is_formatted_and_mounted(tmp_path: Path) -> None:
+    machine, _ = disk_host(tmp_path, EMPTY, EXT4)
+    done = settle_disk(machine, "vol-0a", MOUNT)
+    assert done == ["formatted /dev/nvme1n1", "wrote chain.mount", f"mounted /dev/nvme1n1 on {MOUNT}"]
+
+
+def test_a_disk_with_a_chain_is_mounted_and_never_formatted(tmp_path: Path) -> None:
+    machine, programs = disk_host(tmp_path, EXT4)
+    settle_disk(machine, "vol-0a", MOUNT)
+    assert not programs.formatted()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Ran(0, "TYPE=xfs\nUUID=1\n", ""),
+        Ran(0, "PTTYPE=gpt\n", ""),
+        Ran(8, "", "ambivalent result"),
+        Ran(127, "", "blkid is not installed"),
+    ],
+    ids=["another file system", "partitions", "ambivalent", "no blkid"],
+)
+def test_a_disk_that_is_not_surely_empty_is_left_alone(tmp_path: Path, found: Ran) -> None:
+    machine, programs = disk_host(tmp_path, found)
+    with pytest.raises(Refused):
+        settle_disk(machine, "vol-0a", MOUNT)
+    assert not programs.formatted()
+
+
+def test_a_disk_that_is_not_attached_yet_is_named(tmp_path: Path) -> None:
+    machine, _ = disk_host(tmp_path, EMPTY)
+    with pytest.raises(Refused, match="vol-0b is not attached"):
+        settle_disk(machine, "vol-0b", MOUNT)
+
+
+def test_a_folder_with_something_in_it_is_not_hidden_by_a_mount(tmp_path: Path) -> None:
+    machine, _ = disk_host(tmp_path, EXT4)
+    machine.at(f"{MOUNT}/db").mkdir(parents=True)
+    with pytest.raises(Refused, match="not empty on the root disk"):
+        settle_disk(machine, "vol-0a", MOUNT)
+
+
+def keyed_host(tmp_path: Path, presented: str = HOST_KEY) -> tuple[Machine, Programs]:
+    """A host that cloud-init set up, with its permanent key made already."""
+    programs = Programs({"sshd": [Ran(0, f"port 22\nhostkey {presented}\n", "")]})
+    machine = Machine(tmp_path, programs)
+    files = {
+        "/etc/ssh/ssh_host_ed25519_key": ONE_TIME,
+        "/etc/ssh/ssh_host_ed25519_key.pub": "ssh-ed25519 onetime",
+        HOST_KEY: "-----BEGIN OPENSSH PRIVATE KEY-----\npermanent\n",
+        f"{HOST_KEY}.pub": "ssh-ed25519 permanent genesis-fleet\n",
+        "/var/lib/cloud/instances/i-1/user-data.txt": f"#cloud-config\n{ONE_TIME}",
+        "/var/lib/cloud/instances/i-1/obj.pkl": f"pickle {ONE_TIME}",
+        "/run/cloud-init/instance-data-sensitive.json": '{"k": "AAAA\\nBBBB\\nSECRETMIDDLE\\nCCCC"}',
+        "/var/lib/cloud/instances/i-1/datasource": "harmless",
+        "/etc/cloud/cloud.cfg": "harmless",
+    }
+    for path, text in files.items():
+        machine.at(path).parent.mkdir(parents=True, exist_ok=True)
+        machine.at(path).write_text(text)
+    return machine, programs
+
+
+def test_the_one_time_key_is_wiped_wherever_it_lies_and_nothing_else(tmp_path: Path) -> None:
+    machine, _ = keyed_host(tmp_path)
+    assert not is_wiped(machine)
+    wipe_one_time_key(machine)
+    assert is_wiped(machine)
+    left = sorted(f"/{path.relative_to(tmp_path)}" for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [
+        "/etc/cloud/cloud.cfg",
+        HOST_KEY,
+        f"{HOST_KEY}.pub",
+        "/var/lib/cloud/instances/i-1/datasource",
+    ]
+
+
+def test_sshd_is_switched_to_the_permanent_key_and_reloaded(tmp_path: Path) -> None:
+    machine, programs = keyed_host(tmp_path)
+    assert switch_key(machine)
+    assert f"HostKey {HOST_KEY}" in machine.read_text("/etc/ssh/sshd_config.d/00-genesis-fleet-identity.conf")
+    assert programs.asked[-1] == "systemctl reload ssh.service"
+
+
+def test_sshd_that_would_not_present_the_permanent_key_is_left_as_it_was(tmp_path: Path) -> None:
+    machine, programs = keyed_host(tmp_path, presented="/etc/ssh/ssh_host_rsa_key")
+    with pytest.raises(Refused, match="ssh_host_rsa_key"):
+        switch_key(machine)
+    assert not machine.at("/etc/ssh/sshd_config.d/00-genesis-fleet-identity.conf").exists()
+    assert "systemctl reload ssh.service" not in programs.asked
+
+
+def test_a_host_without_a_permanent_key_is_not_switched(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="identify"):
+        switch_key(Machine(tmp_path, Programs()))
+
+
+def test_a_key_that_exists_is_never_made_again(tmp_path: Path) -> None:
+    machine, programs = keyed_host(tmp_path)
+    assert not make_key(machine)
+    assert programs.asked == []
+    assert read_public_key(machine) == "ssh-ed25519 permanent"
+
+
+def test_a_host_whose_key_the_operator_pinned_has_no_one_time_key(tmp_path: Path) -> None:
+    machine, _ = keyed_host(tmp_path)
+    machine.at(PINNED).parent.mkdir(parents=True)
+    machine.at(PINNED).write_text("")
+    assert is_wiped(machine)
