@@ -1,17 +1,47 @@
-"""What all tests may ask for: golden files, updated by `pytest --update-golden` and reviewed as a diff."""
+"""What all tests share: golden files, updated by `pytest --update-golden` and reviewed as a diff; and that tests of the lab
+are skipped, loudly, on a host that cannot run one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
+from orchestrator.lab.host import why_no_lab
 
 GOLDEN = Path(__file__).parent / "unit" / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
+
+
+WHY_NO_LAB = pytest.StashKey[tuple[str, ...]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs the lab where there can be none; the host is asked once, and only if such tests were chosen."""
+    chosen = [item for item in items if item.get_closest_marker("lab")]
+    why = why_no_lab() if chosen else ()
+    config.stash[WHY_NO_LAB] = why
+    if why:
+        for item in chosen:
+            # In front: the reason with the next step, rather than a shorter one of the test's own.
+            item.add_marker(pytest.mark.skip(reason=f"this host cannot run a lab: {' '.join(why)}"), append=False)
+
+
+# Outermost, so that it is the last thing said before the line with the numbers.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Say in the summary, not only in the list of reasons, that the most telling tests did not run."""
+    yield
+    why = terminalreporter.config.stash.get(WHY_NO_LAB, ())
+    if why:
+        terminalreporter.section("LAB TESTS SKIPPED: nothing was tried on real machines", red=True, bold=True)
+        for reason in why:
+            terminalreporter.line(reason, red=True)
 
 
 @pytest.fixture
