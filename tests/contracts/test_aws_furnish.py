@@ -99,6 +99,17 @@ def test_a_disk_that_is_not_visible_yet_is_waited_for(aws_lab: AwsLab) -> None:
     assert len(things(cloud)[0]) == 1
 
 
+def test_a_disk_that_stays_invisible_is_not_made_again(aws_lab: AwsLab) -> None:
+    cloud = aws_lab.cloud()
+    instance = aws_lab.launch(cloud)
+    before = aws_lab.server.control.regions[EU].volume_ids()
+    aws_lab.server.control.add_fault(DelayedVisibility(seconds=1e6))
+    for _ in range(2):
+        with pytest.raises(CloudUnavailable, match="not visible yet"):
+            cloud.run_furnish(instance)
+    assert len(aws_lab.server.control.regions[EU].volume_ids() - before) == 1
+
+
 def test_a_replacement_in_the_same_zone_keeps_disk_and_address(aws_lab: AwsLab) -> None:
     cloud = aws_lab.cloud()
     first = aws_lab.launch(cloud)
