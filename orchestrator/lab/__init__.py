@@ -3,7 +3,7 @@
 This folder is built in layers. The machine layer (`image`, `network`, `disks`, `machine`, `host`) knows Linux and
 nothing of clouds, fleets or relays; what decides that a machine has to exist is elsewhere. All of it is synchronous,
 needs root, takes its state directory from the caller, and may be repeated at any point: each call looks at what is
-there, takes it up, and does the rest. Failures raise `LabError` subclasses that name the thing, the cause and the
+there, takes it up, and does the rest. Failures raise `LabUnavailable`, naming the thing, the cause and the
 next step.
 
 Values (frozen)::
@@ -19,7 +19,7 @@ Values (frozen)::
 
 What a host lacks::
 
-    host.why_no_lab() -> tuple[str, ...]                  empty: this host can run a lab
+    host.why_no_lab(machines: int = 20) -> tuple[str, ...]    empty: this host can run a lab of so many
 
 The image, built once, found ever after::
 
@@ -35,6 +35,8 @@ The network; `name` is an instance id, or any other word for a namespace without
     network.add_address(network, name, address)           an elastic address, while the machine runs
     network.remove_address(network, name, address)
     network.isolate(network, name) / network.heal(network, name) / network.is_isolated(network, name) -> bool
+    network.observe_isolated(network) -> frozenset[str]
+    network.observe_addresses(network, pid) -> frozenset[Address]     of a process, e.g. a machine's first
     network.delete_network(network)                       everything of this lab's prefix, nothing else
 
 Machines; they outlive the process that starts them::
@@ -46,6 +48,7 @@ Machines; they outlive the process that starts them::
     machine.delete_machine(lab, instance_id)              kill, unplug, forget its disk; volumes are kept
     machine.observe_machine(lab, instance_id) -> MachineState
     machine.observe_machines(lab) -> dict[str, MachineState]
+    machine.find_first_process(lab, instance_id) -> int | None    once it is in its own network
     machine.read_console(lab, instance_id) -> str
     machine.run_in_machine(lab, instance_id, command: Sequence[str]) -> subprocess.CompletedProcess[str]
     machine.delete_lab(lab)                               machines, volumes, network, directory
@@ -56,5 +59,6 @@ Volumes; kept when their machine goes::
     disks.attach_volume(lab, volume_id, instance_id) -> Attachment
     disks.detach_volume(lab, volume_id)
     disks.delete_volume(lab, volume_id)
+    disks.observe_volumes(lab) -> tuple[str, ...]
     disks.observe_attachments(lab) -> tuple[Attachment, ...]
 """

@@ -23,7 +23,7 @@ from orchestrator.lab.cgroups import empty_cgroups, make_cgroups, remove_cgroups
 from orchestrator.lab.commands import PLAIN
 from orchestrator.lab.layout import Lab, check_name
 from orchestrator.lab.locks import hold
-from orchestrator.lab.network import Address, connect, delete_network, disconnect
+from orchestrator.lab.network import NAMESPACES, Address, connect, delete_network, disconnect
 from orchestrator.lab.processes import (
     find_init_below,
     find_recorded,
@@ -167,9 +167,17 @@ def run_in_machine(lab: Lab, instance_id: str, command: Sequence[str]) -> subpro
 
 
 def find_first_process(lab: Lab, instance_id: str) -> int | None:
-    """Return the pid, as this host numbers it, of a running machine's PID 1."""
+    """Return the pid, as this host numbers it, of a running machine's PID 1; None until it is in its own network.
+
+    In its first milliseconds it still sees this host's: whoever entered it then would act on the host instead.
+    """
     process = find_recorded(lab.machine(instance_id) / "process")
-    return find_init_below(process) if process is not None else None
+    first = find_init_below(process) if process is not None else None
+    try:
+        inside = Path(f"/proc/{first}/ns/net").stat()
+        return first if inside.st_ino == (NAMESPACES / lab.network.namespace(instance_id)).stat().st_ino else None
+    except OSError:
+        return None
 
 
 def delete_lab(lab: Lab) -> None:
