@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from orchestrator.errors import CloudRefused
 from orchestrator.execution.ports import Launched, LaunchRefused, LaunchResult, ServerIdentity
-from orchestrator.fleet.observation import CloudView, Instance, InstanceState, InstanceStatus
+from orchestrator.fleet.observation import CloudView, ElasticAddress, Instance, InstanceState, InstanceStatus, Volume
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.spec.model import FleetSpec
 
@@ -61,6 +61,13 @@ class StaticCloud:
     def start_retire(self, instance: Instance) -> None:
         """Do nothing more: the retire playbook stopped and released the host, and the machine stays its owner's."""
         self._refuse_unknown(instance)
+
+    def start_release(self, thing: Volume | ElasticAddress) -> None:
+        """Refuse: static hosts have no disks or addresses of ours."""
+        raise CloudRefused(f"{thing} is none of a static fleet's")
+
+    def save_access(self, region: str) -> None:
+        """Do nothing: who may reach a static host is its own firewall's affair, which deploy writes."""
 
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
         """Do nothing: static hosts have no tags; the next deploy writes the store's id on each."""

@@ -87,6 +87,8 @@ def carry_out(
     ):
         store.save_confirmations(confirmed)
         store.delete_all_attempts()
+        for region in controller.spec.regions:
+            hands.cloud.save_access(region)
         executor = Executor(hands, controller.wanted, lease, controller.authorized_key, view.show_event)
         return run_until_settled(controller.eyes, hands, controller.wanted, lease, executor, view.show_round)
 

@@ -51,7 +51,7 @@ class LiveView:
         with self._lock:
             self._events.append(line)
             if self._live is None:
-                self._console.print(line, markup=False, highlight=False)
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
             else:
                 self._draw()
 
@@ -67,12 +67,12 @@ class LiveView:
                 hold for hold in holds if not any(character.isdigit() for character in hold.rpartition("since")[2])
             }
             for hold in sorted(stable - self._told):
-                self._console.print(f"{self._elapsed():>6} … {hold}", markup=False, highlight=False)
+                self._console.print(f"{self._elapsed():>6} … {hold}", markup=False, highlight=False, soft_wrap=True)
             self._told |= stable
             line = f"{self._elapsed():>6} = {summary_line(found.plan)}"
             if line.partition("=")[2] not in self._told:
                 self._told.add(line.partition("=")[2])
-                self._console.print(line, markup=False, highlight=False)
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self) -> None:
         if self._live is None:

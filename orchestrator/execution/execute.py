@@ -34,7 +34,7 @@ from orchestrator.execution.targets import accepted_host_keys, host_target
 from orchestrator.fleet.observation import InFlight, Instance
 from orchestrator.fleet.record import Attempt, Identity, LaunchIntent, Lease
 from orchestrator.planning.look import Wanted
-from orchestrator.planning.plan import Action, Deploy, Furnish, Launch, Prepare, Retire, Stage, Stop
+from orchestrator.planning.plan import Action, Deploy, Furnish, Launch, Prepare, Release, Retire, Stage, Stop
 from orchestrator.rendering.user_data import render_user_data
 from orchestrator.rendering.variables import deploy_variables, prepare_variables, stage_variables
 
@@ -101,6 +101,8 @@ class Executor:
                     self._in_background(action, partial(self._launch, action))
                 case Furnish():
                     self._in_background(action, partial(self._hands.cloud.run_furnish, action.instance))
+                case Release():
+                    self._in_background(action, partial(self._release, action))
                 case Retire() if self._wanted.spec.cloud.kind == "aws":
                     self._in_background(action, partial(self._terminate, action))
                 case Prepare():
@@ -139,7 +141,7 @@ class Executor:
 
     # --- the cloud ---------------------------------------------------------------------------------------------------
 
-    def _in_background(self, action: Launch | Furnish | Retire, work: Callable[[], str]) -> None:
+    def _in_background(self, action: Launch | Furnish | Retire | Release, work: Callable[[], str]) -> None:
         """Start one call to the cloud. What the cloud refuses is this relay's failed attempt; a lost lease ends all."""
         intent = intent_of(action)
 
@@ -210,6 +212,10 @@ class Executor:
         self._hands.store.delete_instance(action.instance.instance_id)
         return f"{action.instance.instance_id} is being terminated"
 
+    def _release(self, action: Release) -> str:
+        self._hands.cloud.start_release(action.what)
+        return action.reason
+
     # --- hosts -------------------------------------------------------------------------------------------------------
 
     def _run(self, intent: str, group: Sequence[HostAction]) -> None:
@@ -242,18 +248,14 @@ class Executor:
 
     def _variables(self, action: HostAction) -> dict[str, Any]:
         match action:
-            case Prepare(step=step, instance=instance):
-                return prepare_variables(self._wanted.spec, step, self._volume_of(instance))
+            case Prepare(step=step, volume_id=volume_id):
+                return prepare_variables(self._wanted.spec, step, volume_id)
             case Stage(rendered=rendered):
                 return stage_variables(rendered, self._wanted.network, allow_http=self._wanted.spec.lab is not None)
             case Deploy(rendered=rendered):
                 return deploy_variables(rendered)
             case Stop() | Retire():
                 return {}
-
-    def _volume_of(self, instance: Instance) -> str | None:
-        volumes = self._hands.cloud.observe_cloud().volumes
-        return next((v.volume_id for v in volumes if v.attached_to == instance.instance_id), None)
 
     def _host_ended(self, intent: str, action: HostAction, result: HostResult) -> None:
         match result:

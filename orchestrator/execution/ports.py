@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from orchestrator.fleet.observation import CloudView, HostView, Instance, Sighting
+from orchestrator.fleet.observation import CloudView, ElasticAddress, HostView, Instance, Sighting, Volume
 from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
 
 # --- cloud -----------------------------------------------------------------------------------------------------------
@@ -77,6 +77,12 @@ class CloudPort(Protocol):
 
     def start_retire(self, instance: Instance) -> None:
         """Terminate one instance; refuses (CloudRefused) what does not carry this fleet's tag and this store's id."""
+
+    def start_release(self, thing: Volume | ElasticAddress) -> None:
+        """Delete a free disk or give a free address back; refuses what is attached or not this store's."""
+
+    def save_access(self, region: str) -> None:
+        """Make the region's security group say what the fleet file says; makes none."""
 
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
         """Tag instances, their disks and addresses with another store's id (adopt)."""

@@ -15,7 +15,6 @@ import threading
 from pathlib import Path
 
 from orchestrator.lab.cloud import LabCloudServer
-from orchestrator.lab.cloud_addresses import RangeAllocator
 from orchestrator.lab.cloud_machines import LabMachines, carve_cloud_ranges
 from orchestrator.lab.layout import Lab
 from orchestrator.lab.network import connect
@@ -36,7 +35,7 @@ def main(folder: Path) -> None:
     cloud = LabCloudServer(
         gateway,
         API_PORT,
-        RangeAllocator(*carve_cloud_ranges(lab.network)),
+        carve_cloud_ranges(lab.network),
         LabMachines(lab, ()),
         regions=plan.regions,
     )

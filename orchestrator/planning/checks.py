@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from orchestrator.fleet.observation import InstanceState, Observation
+from orchestrator.fleet.observation import Observation
 from orchestrator.fleet.record import FleetRecord
 from orchestrator.fleet.relay import wanted_relays
-from orchestrator.planning.plan import Deploy, Plan, Retire, Stop
+from orchestrator.planning.assess import GONE
+from orchestrator.planning.plan import Deploy, Plan, Release, Retire, Stop
 from orchestrator.spec.model import FleetSpec
-
-GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 
 
 def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: FleetRecord) -> tuple[str, ...]:
@@ -92,7 +91,7 @@ def _beyond_budget(plan: Plan, spec: FleetSpec) -> list[Finding]:
 
 def _doubled(plan: Plan) -> list[Finding]:
     """At most one action a relay, but for an older generation that retires beside the new one's work."""
-    counts = Counter(a.relay for a in plan.actions if not isinstance(a, Retire | Stop))
+    counts = Counter(a.relay for a in plan.actions if not isinstance(a, Retire | Stop | Release))
     return [
         (None, f"the plan works on {relay} {count} times at once; this is a defect, report it")
         for relay, count in sorted(counts.items())

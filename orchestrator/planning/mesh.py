@@ -10,7 +10,6 @@ from orchestrator.planning.look import Wanted
 from orchestrator.planning.topology import pick_neighbours, pick_partners
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, RelayNeighbours, RenderedRelay
-from orchestrator.spec.model import FleetSpec
 
 
 def render_fleet(
@@ -32,7 +31,7 @@ def render_fleet(
             wanted.templates,
             relay,
             RelayNeighbours(
-                itself=_itself(relay.name, addresses, spec),
+                itself=(addresses[relay.name],) if relay.name in addresses else (),
                 own=tuple(
                     AccessPoint(addresses[name], spec.ports.relay)
                     for name in neighbours.get(relay.name, ())
@@ -43,10 +42,6 @@ def render_fleet(
         )
         for relay in relays
     }
-
-
-def _itself(name: str, addresses: Mapping[str, str], spec: FleetSpec) -> tuple[AccessPoint, ...]:
-    return (AccessPoint(addresses[name], spec.ports.relay),) if name in addresses else ()
 
 
 def relay_addresses(seen: Observation) -> Mapping[str, str]:

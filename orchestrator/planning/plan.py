@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from orchestrator.fleet.observation import Instance
+from orchestrator.fleet.observation import ElasticAddress, Instance, Volume
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
 
 
@@ -91,6 +91,8 @@ class Prepare:
     relay: str
     instance: Instance
     step: str
+    volume_id: str | None
+    """The chain disk attached to it, if the cloud has such things."""
     reason: str
 
 
@@ -135,7 +137,16 @@ class Retire:
     reason: str
 
 
-Action = Launch | Furnish | Prepare | Stage | Deploy | Stop | Retire
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give back a disk or an address that serves no relay any more."""
+
+    relay: str
+    what: Volume | ElasticAddress
+    reason: str
+
+
+Action = Launch | Furnish | Prepare | Stage | Deploy | Stop | Retire | Release
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.fleet.observation import HostFacts, Observation, Verdict
+from orchestrator.fleet.observation import HostFacts, InstanceState, Observation, Verdict
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.assess import Slot, assess_relay, is_mostly_unknown, list_slots
 from orchestrator.planning.budget import Budget, count_budget
@@ -18,7 +18,7 @@ from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import render_fleet
 from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView
-from orchestrator.planning.retiring import plan_older_generations, plan_surplus
+from orchestrator.planning.retiring import plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.steps import plan_step
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
@@ -50,6 +50,7 @@ def plan_fleet(look: Look) -> Plan:
         steps.extend(plan_older_generations(slot, view, look))
     surplus_views, surplus_steps = plan_surplus([relay.name for relay in relays], look)
     steps.extend(surplus_steps)
+    steps.extend(plan_releases(slots, views, look))
     return _assemble([*views.values(), *surplus_views], steps, max(out_before, len(budget.out)), look)
 
 
@@ -67,7 +68,7 @@ def _plan_slot(
     if view.phase in (Phase.ABSENT, Phase.DEAD):
         planned = [step.subnet for step in before if isinstance(step, Launch)]
         return view, plan_launch(slot, view.reason, look, planned)
-    if view.phase is Phase.LAUNCHING and (slot.current is None or slot.current.address is None):
+    if slot.current is None or slot.current.state is InstanceState.PENDING:
         return view, Hold(view.name, "launch", view.reason, passes=True)
     return plan_step(slot, view, rendered, baseline_digest(look.spec), look, budget)
 
@@ -104,7 +105,7 @@ def _hold_all(views: Mapping[str, RelayView], seen: Observation) -> Plan:
         _sorted(_with_tip(view, seen) for view in views.values()),
         (),
         holds,
-        (because, *_silent_regions(seen)),
+        (because, *_warnings(seen)),
         out_at_most=unknown,
         partners=_partners(seen, views),
     )
@@ -117,7 +118,7 @@ def _assemble(views: list[RelayView], steps: list[Action | Hold], out: int, look
         relays=_sorted(_with_tip(view, look.seen) for view in views),
         actions=actions,
         holds=holds,
-        warnings=_silent_regions(look.seen),
+        warnings=_warnings(look.seen),
         out_at_most=out,
         estimate=estimate_time(actions, holds, look.spec),
         partners=_partners(look.seen, {view.name: view for view in views}),
@@ -131,8 +132,10 @@ def _with_tip(view: RelayView, seen: Observation) -> RelayView:
     return replace(view, tip_slot=sighting.tip_slot, tip_age_seconds=sighting.tip_age_seconds)
 
 
-def _silent_regions(seen: Observation) -> tuple[str, ...]:
-    return tuple(f"the cloud does not answer for {r}: {why}" for r, why in sorted(seen.cloud.silent_regions.items()))
+def _warnings(seen: Observation) -> tuple[str, ...]:
+    return *seen.cloud.warnings, *(
+        f"the cloud does not answer for {r}: {why}" for r, why in sorted(seen.cloud.silent_regions.items())
+    )
 
 
 def _sorted(views: Iterable[RelayView]) -> tuple[RelayView, ...]:

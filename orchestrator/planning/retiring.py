@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
+from orchestrator.fleet.observation import ElasticAddress, HostFacts, Instance, InstanceState, UnitState, Volume
 from orchestrator.planning.assess import GONE, Slot, is_identified, why_dead
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Retire, Stop
+from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Release, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
 
 STOPPED = (UnitState.ABSENT, UnitState.INACTIVE, UnitState.FAILED)
@@ -57,6 +57,39 @@ def plan_surplus(wanted: Sequence[str], look: Look) -> tuple[list[RelayView], li
         else:
             steps.append(plan_leaving(instance, reason, look))
     return views, steps
+
+
+def plan_releases(slots: Sequence[Slot], views: Mapping[str, RelayView], look: Look) -> list[Action | Hold]:
+    """Give back disks and addresses of ours that belong to no relay, or that its relay has replaced by another.
+
+    A free disk or address of a wanted relay waits for that relay's next instance.
+    """
+    cloud = look.seen.cloud
+    present = {i.relay for i in cloud.instances if i.state not in GONE}
+    current = {slot.relay.name: slot.current for slot in slots}
+    attached = {volume.attached_to for volume in cloud.volumes}
+    steps: list[Action | Hold] = []
+    things: tuple[Volume | ElasticAddress, ...] = (*cloud.volumes, *cloud.addresses)
+    for thing in things:
+        if (
+            thing.attached_to is not None
+            or thing.store_id != look.record.store_id
+            or thing.relay in look.seen.in_flight
+        ):
+            continue
+        name = thing.volume_id if isinstance(thing, Volume) else thing.address
+        if thing.relay not in current and thing.relay not in present:
+            steps.append(
+                Release(thing.relay, thing, f"{name} belongs to a relay that the fleet file no longer asks for")
+            )
+            continue
+        instance = current.get(thing.relay)
+        settled = instance is not None and views[thing.relay].health is Health.HEALTHY
+        if isinstance(thing, Volume) and settled and instance is not None and instance.instance_id in attached:
+            steps.append(
+                Release(thing.relay, thing, f"{name} in {thing.zone} was left behind; the relay has another disk")
+            )
+    return [why_not_retry(look, step.relay, "release") or step for step in steps if isinstance(step, Release)]
 
 
 def plan_leaving(instance: Instance, reason: str, look: Look) -> Action | Hold:

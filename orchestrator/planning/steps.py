@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
-from orchestrator.fleet.record import FleetRecord
 from orchestrator.planning.assess import Slot, is_identified, why_dead
 from orchestrator.planning.budget import Budget
 from orchestrator.planning.look import Look
@@ -39,7 +38,7 @@ def plan_step(
         return view, Hold(name, "inspect", view.reason, passes=view.phase is not Phase.UNKNOWN)
     if facts.working:
         return view, Hold(name, facts.working, f"another run is at work on the host ({facts.working})", passes=True)
-    if (prepare := _plan_prepare(name, instance, facts, baseline, look.record)) is not None:
+    if (prepare := _plan_prepare(name, instance, facts, baseline, look)) is not None:
         preparing = replace(view, phase=Phase.PREPARING, health=Health.UNHEALTHY, reason=prepare.reason)
         return preparing, _unless_waiting(prepare, "prepare", look)
     view = _with_pending(view, facts, rendered, look.spec)
@@ -108,16 +107,16 @@ def _plan_furnish(slot: Slot, instance: Instance, look: Look) -> Furnish | Hold 
     return Furnish(slot.relay.name, instance, f"{instance.instance_id} lacks {' and '.join(lacking)}")
 
 
-def _plan_prepare(
-    name: str, instance: Instance, facts: HostFacts, baseline: str, record: FleetRecord
-) -> Prepare | None:
-    if not is_identified(instance, record):
-        return Prepare(name, instance, "identify", "its own host key is not on record yet")
+def _plan_prepare(name: str, instance: Instance, facts: HostFacts, baseline: str, look: Look) -> Prepare | None:
+    volumes = look.seen.cloud.volumes
+    volume = next((v.volume_id for v in volumes if v.attached_to == instance.instance_id), None)
+    if not is_identified(instance, look.record):
+        return Prepare(name, instance, "identify", volume, "its own host key is not on record yet")
     if facts.prepared != baseline:
         why = "differs from the wanted one" if facts.prepared else "was never made"
-        return Prepare(name, instance, "settle", f"its baseline {why}")
+        return Prepare(name, instance, "settle", volume, f"its baseline {why}")
     if not facts.one_time_key_wiped:
-        return Prepare(name, instance, "settle", "its one-time host key is still in use")
+        return Prepare(name, instance, "settle", volume, "its one-time host key is still in use")
     return None
 
 

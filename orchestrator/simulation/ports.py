@@ -144,6 +144,17 @@ class SimulatedCloud:
             if attached == instance.instance_id:
                 self._world.addresses[address] = (region, relay, None)
 
+    def start_release(self, thing: Volume | ElasticAddress) -> None:
+        """Give back what is free."""
+        self._world.effect()
+        if isinstance(thing, Volume):
+            self._world.volumes.pop(thing.volume_id, None)
+        else:
+            self._world.addresses.pop(thing.address, None)
+
+    def save_access(self, region: str) -> None:
+        """Nothing to mend."""
+
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
         """Tag all."""
         for instance in instances:
