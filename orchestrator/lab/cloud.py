@@ -26,12 +26,10 @@ from .cloud_gate import ELASTIC_ADDRESSES, STANDARD_VCPUS, CloudGate
 from .cloud_places import LAB_REGIONS, plan_place
 from .cloud_region import CloudSettings, RegionSetup
 from .machine_port import MachinePort
+from .places import LAB_KEYS
 from .supervisor import Supervisor, SupervisorSettings
 
 ACCOUNT_ID = "123456789012"
-
-LAB_KEYS = {"AKIALAB0000000000000": "lab-secret-that-opens-nothing-else"}
-"""Key id and secret that the lab accepts. They are no secret: they open nothing but a lab on this machine."""
 
 
 class LabCloudServer:

@@ -1,4 +1,4 @@
-"""Where everything of a lab answers: addresses, ports and names that a fleet file can name before the lab runs.
+"""Where everything of a lab answers and with which keys: what can be named before the lab runs, and without loading it.
 
 Pure: from the lab's ranges alone. The cloud's allocator hands out the rest of the ranges (see `cloud_addresses`).
 """
@@ -13,6 +13,9 @@ from orchestrator.lab.network import LabNetwork
 API_PORT = 4566
 RELEASES_PORT = 8080
 RELAY_PORT = 3001
+
+LAB_KEYS = {"AKIALAB0000000000000": "lab-secret-that-opens-nothing-else"}
+"""Key id and secret that the lab accepts. They are no secret: they open nothing but a lab on this machine."""
 
 PARTNER_NAMES = ("alpha", "beta")
 

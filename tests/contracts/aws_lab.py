@@ -19,10 +19,11 @@ import boto3
 from orchestrator.adapters.aws import AwsCloud
 from orchestrator.execution.ports import Launched, ServerIdentity
 from orchestrator.fleet.observation import Instance
-from orchestrator.lab.cloud import LAB_KEYS, LabCloudServer
+from orchestrator.lab.cloud import LabCloudServer
 from orchestrator.lab.cloud_addresses import RangeAllocator
 from orchestrator.lab.cloud_places import plan_place
 from orchestrator.lab.cloud_region import CloudSettings
+from orchestrator.lab.places import LAB_KEYS
 from orchestrator.lab.supervisor import SupervisorSettings
 from orchestrator.spec.model import FleetSpec
 

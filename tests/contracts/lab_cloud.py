@@ -18,10 +18,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from orchestrator.lab.cloud import LAB_KEYS, LabCloudServer
+from orchestrator.lab.cloud import LabCloudServer
 from orchestrator.lab.cloud_addresses import RangeAllocator
 from orchestrator.lab.cloud_places import plan_place
 from orchestrator.lab.cloud_region import CloudSettings
+from orchestrator.lab.places import LAB_KEYS
 from orchestrator.lab.supervisor import SupervisorSettings
 
 from .lab_machines import FakeMachines
