@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.looking import data_console
 from orchestrator.errors import FleetError
 from orchestrator.lab import running
 from orchestrator.lab.cloud_places import LAB_REGIONS
@@ -95,7 +96,7 @@ def status_command(name: str, as_json: bool) -> int:
             " ".join(instance["addresses"]),
             " ".join(instance["volumes"]),
         )
-    Console().print(table)
+    data_console().print(table)
     for partner, runs in partners.items():
         click.echo(f"partner {partner}: {'runs' if runs else 'does not run'}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from orchestrator.rendering.values import RenderedRelay
 
 CHANGES = 2
 WATCH_SECONDS = 2.0
+
+PIPE_WIDTH = 220
+"""Columns of a table in a file or pipe: nothing is cut there, lines may be long."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -56,6 +60,11 @@ def warn_if_not_ours(found: Round, console: Console) -> None:
     quarrel = why_not_ours(found.look.seen, found.look.record)
     if quarrel is not None:
         console.print(f"! {quarrel}: this controller only reads", markup=False, highlight=False, style="yellow")
+
+
+def data_console() -> Console:
+    """Return the console for data: as wide as a terminal, and wide enough for any line where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 @click.command("plan", epilog="Example: genesis-fleet plan --json | jq .actions")
@@ -100,7 +109,7 @@ def show_status(found: Round, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(status_json(found.plan)))
         return
-    output = Console()
+    output = data_console()
     output.print(status_table(found.plan))
     output.print(summary_line(found.plan), markup=False, highlight=False, style="bold")
     for warning in found.plan.warnings:

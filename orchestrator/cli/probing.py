@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.looking import data_console
 from orchestrator.errors import FleetError
 from orchestrator.ouroboros.client import ProbeTimeouts, run_probes
 from orchestrator.ouroboros.targets import BadTarget, Target, parse_target
@@ -68,7 +68,7 @@ def probe_command(
         for result in results:
             click.echo(json.dumps(probe_json(result)))
     else:
-        Console().print(_table(results))
+        data_console().print(_table(results))
     return exit_code(results)
 
 
