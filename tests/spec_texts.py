@@ -50,12 +50,15 @@ regions:
     hosts:
       - address: 198.51.100.1
         host_key: {KEY}a
+        number: 1
       - address: 198.51.100.2
         host_key: {KEY}b
+        number: 2
   america:
     hosts:
       - address: 198.51.100.3
         host_key: {KEY}c
+        number: 1
 partners:
   - {{name: one, address: 192.0.2.1}}
   - {{name: two, address: 192.0.2.2}}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from orchestrator.errors import CloudRefused
 from orchestrator.execution.ports import Launched, LaunchRefused, LaunchResult, ServerIdentity
 from orchestrator.fleet.observation import CloudView, ElasticAddress, Instance, InstanceState, InstanceStatus, Volume
-from orchestrator.fleet.relay import wanted_relays
+from orchestrator.fleet.relay import relay_name
 from orchestrator.spec.model import FleetSpec
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,14 +75,14 @@ class StaticCloud:
     def _instances(self) -> list[Instance]:
         return [
             Instance(
-                instance_id=f"static-{relay.name}",
-                region=relay.region,
-                zone=relay.region,
+                instance_id=f"static-{relay_name(self._spec.fleet, region, host.number)}",
+                region=region,
+                zone=region,
                 state=InstanceState.RUNNING,
                 status=InstanceStatus.OK,
                 fleet=self._spec.fleet,
                 store_id=self._store_id,
-                relay=relay.name,
+                relay=relay_name(self._spec.fleet, region, host.number),
                 generation=1,
                 address=host.address,
                 address_v6=host.address if ":" in host.address else None,
@@ -94,8 +94,8 @@ class StaticCloud:
                 host_key=" ".join(host.host_key.split()[:2]),
                 magic=self._spec.network.magic,
             )
-            for relay in wanted_relays(self._spec)
-            for host in (self._spec.regions[relay.region].hosts[relay.index - 1],)
+            for region, wanted in sorted(self._spec.regions.items())
+            for host in wanted.hosts
         ]
 
     def _refuse_unknown(self, instance: Instance) -> None:

@@ -14,7 +14,7 @@ class Relay:
     name: str
     region: str
     index: int
-    """1-based position within its region."""
+    """Number within its region, from 1; kept for life."""
 
 
 def relay_name(fleet: str, region: str, index: int) -> str:
@@ -27,5 +27,5 @@ def wanted_relays(spec: FleetSpec) -> tuple[Relay, ...]:
     return tuple(
         Relay(relay_name(spec.fleet, region, index), region, index)
         for region in sorted(spec.regions)
-        for index in range(1, spec.relay_count(region) + 1)
+        for index in spec.relay_numbers(region)
     )

@@ -9,9 +9,8 @@ from collections import Counter
 
 from orchestrator.fleet.observation import Observation
 from orchestrator.fleet.record import FleetRecord
-from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.assess import GONE
-from orchestrator.planning.plan import Deploy, Plan, Release, Retire, Stop
+from orchestrator.planning.plan import Deploy, Phase, Plan, Release, Retire, Stop
 from orchestrator.spec.model import FleetSpec
 
 
@@ -19,8 +18,8 @@ def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: Fl
     """Return every reason to refuse this plan, each naming the confirmation that allows it (if one does)."""
     confirmed = record.confirmed_retirements
     findings = [
-        *_many_retirements(spec, observation),
-        *_emptied_regions(spec, observation),
+        *_many_retirements(plan),
+        *_emptied_regions(plan, spec),
         *_other_magic(spec, observation, record),
         *_beyond_budget(plan, spec),
         *_doubled(plan),
@@ -31,10 +30,9 @@ def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: Fl
 Finding = tuple[str | None, str]
 
 
-def _many_retirements(spec: FleetSpec, observation: Observation) -> list[Finding]:
-    wanted = {relay.name for relay in wanted_relays(spec)}
-    present = {i.relay for i in observation.cloud.instances if i.state not in GONE}
-    surplus = present - wanted
+def _many_retirements(plan: Plan) -> list[Finding]:
+    surplus = {view.name for view in plan.relays if view.phase is Phase.RETIRING}
+    present = surplus | {view.name for view in plan.relays if view.instance is not None and not view.retiring}
     limit = max(1, len(present) // 10)
     if len(surplus) <= limit:
         return []
@@ -50,10 +48,10 @@ def _many_retirements(spec: FleetSpec, observation: Observation) -> list[Finding
     ]
 
 
-def _emptied_regions(spec: FleetSpec, observation: Observation) -> list[Finding]:
-    present = Counter(i.region for i in observation.cloud.instances if i.state not in GONE)
+def _emptied_regions(plan: Plan, spec: FleetSpec) -> list[Finding]:
+    leaving = Counter(view.region for view in plan.relays if view.phase is Phase.RETIRING)
     findings: list[Finding] = []
-    for region, count in sorted(present.items()):
+    for region, count in sorted(leaving.items()):
         if region not in spec.regions or spec.relay_count(region) == 0:
             name = f"empty-region:{region}"
             text = f"the fleet file would retire all {count} relays of {region}; this needs `--confirm {name}`"

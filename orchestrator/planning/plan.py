@@ -23,6 +23,7 @@ class Phase(StrEnum):
     SYNCING = "syncing"
     SERVING = "serving"
     RETIRING = "retiring"
+    GONE = "gone"
     QUARANTINED = "quarantined"
     DEAD = "dead"
     UNKNOWN = "unknown"

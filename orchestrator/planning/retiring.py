@@ -6,6 +6,7 @@ An instance that could not be asked is never retired; a dead one needs no stoppi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator.fleet.observation import ElasticAddress, HostFacts, Instance, InstanceState, UnitState, Volume
 from orchestrator.planning.assess import GONE, Slot, is_identified, why_dead
@@ -40,18 +41,13 @@ def plan_surplus(wanted: Sequence[str], look: Look) -> tuple[list[RelayView], li
         if instance.relay in wanted or instance.state in GONE:
             continue
         reason = "the fleet file no longer asks for it"
-        views.append(
-            RelayView(
-                instance.relay,
-                instance.region,
-                Phase.RETIRING,
-                Health.UNKNOWN,
-                reason,
-                instance,
-                instance.address,
-                retiring=True,
-            )
-        )
+        released = _is_released(instance, look)
+        phase = Phase.GONE if released else Phase.RETIRING
+        why = "nothing of ours is left on it; its entry may go" if released else reason
+        view = RelayView(instance.relay, instance.region, phase, Health.UNKNOWN, why, instance, instance.address)
+        views.append(replace(view, retiring=True))
+        if released:
+            continue
         if (work := look.seen.in_flight.get(instance.relay)) is not None:
             steps.append(Hold(instance.relay, "retire", work.progress or f"{work.intent} is under way", passes=True))
         else:
@@ -109,6 +105,13 @@ def plan_leaving(instance: Instance, reason: str, look: Look) -> Action | Hold:
     if facts.unit is UnitState.DEACTIVATING:
         return Hold(name, "retire", f"{reason}; its node is stopping {facts.detail}".rstrip(), passes=True)
     return Stop(name, instance, reason)
+
+
+def _is_released(instance: Instance, look: Look) -> bool:
+    """Whether a named host, which stays when its relay goes, has been given back already."""
+    facts = _facts(look.seen.hosts, instance)
+    named = look.spec.cloud.kind == "static"
+    return named and facts is not None and facts.unit is UnitState.ABSENT and not facts.files and not facts.prepared
 
 
 def _facts(hosts: Mapping[str, object], instance: Instance) -> HostFacts | None:

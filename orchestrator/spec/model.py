@@ -84,6 +84,10 @@ class ConnectionsSpec(Model):
 class StaticHostSpec(Model):
     """A host that exists already; its key is pinned here, so the first contact is checked."""
 
+    number: Annotated[int, Field(ge=1, le=99)]
+    """Number of its relay within the region, kept for life: relay <fleet>-<region>-<number>."""
+    retire: bool = False
+    """True: stop the node and remove what is ours; afterwards the entry may be deleted."""
     address: Host
     """Where SSH and the relay port are reached."""
     host_key: SshPublicKey
@@ -254,10 +258,16 @@ class FleetSpec(Model):
     controller: ControllerSpec = ControllerSpec()
     """The controller itself."""
 
-    def relay_count(self, region: str) -> int:
-        """Return how many relays a region wants: its count, or as many as it lists hosts."""
+    def relay_numbers(self, region: str) -> tuple[int, ...]:
+        """Return the numbers of the relays a region wants: 1 to its count, or those of its hosts that stay."""
         wanted = self.regions[region]
-        return len(wanted.hosts) if self.cloud.kind == "static" else (wanted.count or 0)
+        if self.cloud.kind == "static":
+            return tuple(sorted(host.number for host in wanted.hosts if not host.retire))
+        return tuple(range(1, (wanted.count or 0) + 1))
+
+    def relay_count(self, region: str) -> int:
+        """Return how many relays a region wants."""
+        return len(self.relay_numbers(region))
 
 
 def allowed_networks(spec: FleetSpec) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -94,6 +94,11 @@ def hosts_are_named_once(fleet: Section) -> Iterator[Finding]:
         address = fleet.at(path, StaticHostSpec).text("address")
         text = f"found {show(address)} again ({render_path(first)} has it), expected each host once"
         yield fleet.finding(text, *path, "address")
+    for region in fleet.sections("regions", RegionSpec):
+        numbers = ((host.number("number"), host.path) for host in region.sections("hosts", StaticHostSpec))
+        for path, first in find_repeated((number, place) for number, place in numbers if number is not None):
+            text = f"found the number of {render_path(first)} again, expected each host of a region to have its own"
+            yield fleet.finding(text, *path, "number")
     # Without the comment at its end: two lines with the same key are the same key.
     keys = ((text.split()[1], host.path) for host in hosts if (text := host.text("host_key")))
     for path, first in find_repeated(keys):

@@ -16,8 +16,8 @@ KEYS = tuple(f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA{letter * 44} root@host" for 
 
 
 def make_cloud() -> StaticCloud:
-    def host(address: str, key: str) -> dict[str, Any]:
-        return {"address": address, "host_key": key}
+    def host(number: int, address: str, key: str) -> dict[str, Any]:
+        return {"number": number, "address": address, "host_key": key}
 
     archive = {"url": "https://releases.example.org/node.tar.gz", "sha256": "0" * 64}
     spec = FleetSpec.model_validate(
@@ -28,8 +28,8 @@ def make_cloud() -> StaticCloud:
             "release": "10.1.4",
             "cloud": {"kind": "static"},
             "regions": {
-                "hall-a": {"hosts": (host("192.0.2.1", KEYS[0]), host("2001:db8::2", KEYS[1]))},
-                "hall-b": {"hosts": (host("relay.example.org", KEYS[2]),)},
+                "hall-a": {"hosts": (host(1, "192.0.2.1", KEYS[0]), host(2, "2001:db8::2", KEYS[1]))},
+                "hall-b": {"hosts": (host(1, "relay.example.org", KEYS[2]),)},
             },
         }
     )

@@ -148,7 +148,7 @@ def test_a_release_without_archive_for_the_architecture_is_refused() -> None:
 
 
 def test_a_static_relay_that_is_its_own_neighbour_is_refused() -> None:
-    host = {"address": "192.0.2.7", "host_key": f"ssh-ed25519 {'A' * 68}"}
+    host = {"number": 1, "address": "192.0.2.7", "host_key": f"ssh-ed25519 {'A' * 68}"}
     spec = fleet_spec(cloud={"kind": "static"}, regions={"here": {"hosts": [host]}})
     with pytest.raises(RenderFailed, match=r"192.0.2.7:3001 is the relay itself"):
         rendered(spec, relay=Relay("demo-here-01", "here", 1), known=neighbours("192.0.2.7"))

@@ -112,12 +112,13 @@ def test_each_mistake_in_an_aws_fleet_is_one_line_that_says_what_is_expected(old
     [
         ("  europe:\n    hosts:", "  europe:\n    count: 2\n    hosts:", "11: regions.europe.count: found a key that is for aws only, expected none of it: cloud.kind is static"),
         ("  kind: static", "  kind: static\n  profile: x", "9: cloud.profile: found a key that is for aws only, expected none of it: cloud.kind is static"),
-        ("  kind: static", "  kind: aws", "17: regions.america.hosts: found a key that is for static only, expected none of it: cloud.kind is aws"),
-        ("198.51.100.3", "198.51.100.1", "18: regions.america.hosts[0].address: found \"198.51.100.1\" again (regions.europe.hosts[0] has it), expected each host once"),
-        (f"{KEY}c", f"{KEY}a x@y", "19: regions.america.hosts[0].host_key: found the host key of regions.europe.hosts[0] again, expected each host to have a key of its own"),
-        ("192.0.2.1", "198.51.100.3", '21: partners[0].address: found "198.51.100.3", a host of this fleet, expected a relay outside of it'),
-        (f"{KEY}c", "ssh-rsa AAAAB3", "19: regions.america.hosts[0].host_key: found a value that is not shown here, expected the one line of /etc/ssh/ssh_host_ed25519_key.pub, which begins with ssh-ed25519"),
-        (f"      - address: 198.51.100.3\n        host_key: {KEY}c", "      []", "17: regions.america.hosts: found nothing, expected a list: cloud.kind is static"),
+        ("  kind: static", "  kind: aws", "19: regions.america.hosts: found a key that is for static only, expected none of it: cloud.kind is aws"),
+        ("198.51.100.3", "198.51.100.1", "20: regions.america.hosts[0].address: found \"198.51.100.1\" again (regions.europe.hosts[0] has it), expected each host once"),
+        (f"{KEY}c", f"{KEY}a x@y", "21: regions.america.hosts[0].host_key: found the host key of regions.europe.hosts[0] again, expected each host to have a key of its own"),
+        ("192.0.2.1", "198.51.100.3", '24: partners[0].address: found "198.51.100.3", a host of this fleet, expected a relay outside of it'),
+        ("        number: 2", "        number: 1", "17: regions.europe.hosts[1].number: found the number of regions.europe.hosts[0] again, expected each host of a region to have its own"),
+        (f"{KEY}c", "ssh-rsa AAAAB3", "21: regions.america.hosts[0].host_key: found a value that is not shown here, expected the one line of /etc/ssh/ssh_host_ed25519_key.pub, which begins with ssh-ed25519"),
+        (f"      - address: 198.51.100.3\n        host_key: {KEY}c\n        number: 1", "      []", "19: regions.america.hosts: found nothing, expected a list: cloud.kind is static"),
     ],
 )  # fmt: skip
 def test_each_mistake_in_a_static_fleet_is_one_line_that_says_what_is_expected(
