@@ -21,6 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 WHY_NO_LAB = pytest.StashKey[tuple[str, ...]]()
 
 
+# After the choice by `-m` has been made.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what needs the lab where there can be none; the host is asked once, and only if such tests were chosen."""
     chosen = [item for item in items if item.get_closest_marker("lab")]
