@@ -252,8 +252,9 @@ class Executor:
                 return prepare_variables(self._wanted.spec, step, volume_id)
             case Stage(rendered=rendered):
                 return stage_variables(rendered, self._wanted.network, allow_http=self._wanted.spec.lab is not None)
-            case Deploy(rendered=rendered):
-                return deploy_variables(rendered)
+            case Deploy(rendered=rendered, change=change):
+                # The host refuses more than was planned: what the budget was not charged for does not happen.
+                return deploy_variables(rendered) | {"genesis_allowed_change": change.name.lower()}
             case Stop() | Retire():
                 return {}
 
