@@ -50,7 +50,7 @@ def plan_step(
         return staging, _unless_waiting(stage, "stage", look)
     if view.pending is not None:
         return view, _plan_deploy(view, instance, facts, rendered, look, budget)
-    return view, _wait_for_node(view, facts)
+    return view, _wait_for_node(view, facts) or _wait_for_replacement(view, instance, look)
 
 
 def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, spec: FleetSpec) -> RelayView:
@@ -152,6 +152,23 @@ def _wait_for_node(view: RelayView, facts: HostFacts) -> Hold | None:
     if view.phase in (Phase.QUARANTINED, Phase.UNKNOWN):
         return Hold(view.name, "serve", view.reason)
     return None
+
+
+def _wait_for_replacement(view: RelayView, instance: Instance, look: Look) -> Hold | None:
+    """Name what only another instance would change; replacing a relay that serves is left to the operator's hand."""
+    wanted = look.spec.regions[instance.region]
+    differing = [
+        f"{what} {found} (wanted {asked})"
+        for what, found, asked in (
+            ("image", instance.image, wanted.image),
+            ("instance type", instance.instance_type, wanted.instance_type),
+        )
+        if asked is not None and found != asked
+    ]
+    if not differing:
+        return None
+    because = f"it was launched with {' and '.join(differing)}; terminate {instance.instance_id} to have it replaced"
+    return Hold(view.name, "replace", because)
 
 
 def _unless_waiting(step: Action | Hold, intent: str, look: Look) -> Action | Hold:
