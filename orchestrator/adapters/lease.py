@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
-from orchestrator.errors import FleetError
+from orchestrator.errors import FleetError, LeaseHeld, StoreRefused
 from orchestrator.execution.ports import ClockPort, StorePort
 from orchestrator.fleet.record import Lease
 
@@ -19,7 +19,8 @@ RENEWALS = 3
 def keep_lease(store: StorePort, clock: ClockPort, lease: Lease, length: timedelta) -> Iterator[None]:
     """Renew the lease until the block ends, then give it back.
 
-    A renewal that fails is not raised here: every effect reads the lease again and stops by itself.
+    A renewal that fails is not raised here: every effect reads the lease again and stops by itself. A store that does
+    not answer is asked again; a lease that is somebody else's is not asked for.
     """
     ended = threading.Event()
 
@@ -29,8 +30,10 @@ def keep_lease(store: StorePort, clock: ClockPort, lease: Lease, length: timedel
             try:
                 store.check_lease(lease, now)
                 store.acquire_lease(lease.holder, now, now + length, 0)
-            except FleetError:
+            except LeaseHeld:
                 return
+            except FleetError:
+                continue
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()
@@ -39,4 +42,5 @@ def keep_lease(store: StorePort, clock: ClockPort, lease: Lease, length: timedel
     finally:
         ended.set()
         thread.join()
-        store.release_lease(lease)
+        with suppress(StoreRefused):  # it runs out by itself; what the block raised matters more
+            store.release_lease(lease)

@@ -1,13 +1,15 @@
 """The store on SQLAlchemy: SQLite for one host, PostgreSQL for several; the same statements on both.
 
 Every `save_` is one transaction, durable when it returns. Times are kept in UTC. The file of an SQLite store is
-readable by its owner alone: it holds one-time host keys until their hosts are confirmed.
+readable by its owner alone: it holds one-time host keys until their hosts are confirmed. Whatever the database says
+instead of an answer becomes StoreRefused.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, inspect, select, update
 from sqlalchemy.engine import Row, make_url
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from orchestrator.adapters.store_schema import (
     ABOUT,
@@ -31,27 +33,52 @@ from orchestrator.adapters.store_schema import (
 from orchestrator.errors import LeaseHeld, StoreRefused
 from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
 
+OPENING_TRIES = 2
+"""Two controllers may make the tables of one new PostgreSQL store at the same moment; the one that came late looks again."""
+
+CHECK_THE_URL = "check controller.store in the fleet file, and that its database answers"
+
 
 def open_store(url: str, fleet: str) -> Store:
     """Open, or make, the store of a fleet. Raises StoreRefused if it is another fleet's, newer, or unreadable."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        path = Path(parsed.database)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-    engine = create_engine(url, pool_pre_ping=True)
+    engine = _connect(url)
+    for chance in range(1, OPENING_TRIES + 1):
+        try:
+            _make_or_check(engine, fleet)
+        except SQLAlchemyError as error:
+            if chance < OPENING_TRIES and isinstance(error, DBAPIError):
+                continue
+            engine.dispose()
+            raise _unusable(engine, error) from error
+        except StoreRefused:
+            engine.dispose()
+            raise
+        break
+    return Store(engine, fleet)
+
+
+def _connect(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            path = Path(parsed.database)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+            path.chmod(0o600)
+        engine = create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreRefused(f"controller.store is not an SQLAlchemy URL: {error}", next_step=CHECK_THE_URL) from error
+    except ModuleNotFoundError as error:
+        raise StoreRefused(
+            f"the store needs the Python package {error.name}, which is not installed",
+            next_step="install genesis-fleet with its extra for PostgreSQL: genesis-fleet[postgres]",
+        ) from error
+    except OSError as error:
+        raise StoreRefused(f"the store's file cannot be made: {error}", next_step=CHECK_THE_URL) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
-    try:
-        _make_or_check(engine, fleet)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise StoreRefused(
-            f"the store {parsed.render_as_string(hide_password=True)} cannot be used: {error.__cause__ or error}",
-            next_step="check controller.store in the fleet file, and that its database answers",
-        ) from error
-    return Store(engine, fleet)
+    return engine
 
 
 class Store:
@@ -67,7 +94,7 @@ class Store:
 
     def load(self) -> FleetRecord:
         """Return the whole record."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             about = connection.execute(select(ABOUT).where(ABOUT.c.fleet == self._fleet)).one()
             intents = connection.execute(
                 select(INTENTS).order_by(INTENTS.c.relay, INTENTS.c.generation, INTENTS.c.attempt)
@@ -90,7 +117,7 @@ class Store:
 
     def save_magic(self, magic: int) -> None:
         """Remember the network this fleet serves."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(update(ABOUT).where(ABOUT.c.fleet == self._fleet).values(magic=magic))
 
     def save_intent(self, intent: LaunchIntent) -> None:
@@ -107,12 +134,12 @@ class Store:
 
     def delete_attempts(self, relay: str, intent: str) -> None:
         """Forget failures after a success."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.relay == relay, ATTEMPTS.c.intent == intent))
 
     def delete_all_attempts(self) -> None:
         """Forget every failure: an operator asked for a new try."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(ATTEMPTS))
 
     def save_missed(self, missed_since: Mapping[str, datetime]) -> None:
@@ -129,33 +156,33 @@ class Store:
 
         The intent keeps the generation number, so that a name's generations never repeat.
         """
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(IDENTITIES).where(IDENTITIES.c.instance_id == instance_id))
             connection.execute(delete(MISSED).where(MISSED.c.instance_id == instance_id))
             connection.execute(update(INTENTS).where(INTENTS.c.instance_id == instance_id).values(request_json=""))
 
     def acquire_lease(self, holder: str, now: datetime, until: datetime, least_token: int) -> Lease:
-        """Take or renew the lease in one transaction. Raises LeaseHeld."""
-        with self._engine.begin() as connection:
-            row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet).with_for_update()).one_or_none()
-            if row is not None and row.holder != holder and _utc(row.until) > now:
-                raise _held(row)
-            renews = row is not None and row.holder == holder and _utc(row.until) > now
+        """Take or renew the lease in one transaction. Raises LeaseHeld.
+
+        The row of `about` is always there, so it is what controllers queue at. It is locked before the lease is read: a
+        lease read earlier might be one that somebody takes while this transaction waits in the queue.
+        """
+        with self._transaction() as connection:
             about = connection.execute(select(ABOUT.c.token).where(ABOUT.c.fleet == self._fleet).with_for_update())
-            token = row.token if renews and row is not None else max(about.scalar_one(), least_token) + 1
+            stored = about.scalar_one()
+            row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet)).one_or_none()
+            held = row is not None and _utc(row.until) > now
+            if row is not None and held and row.holder != holder:
+                raise _held(row)
+            token = row.token if row is not None and held else max(stored, least_token) + 1
             connection.execute(delete(LEASE).where(LEASE.c.fleet == self._fleet))
-            try:
-                connection.execute(insert(LEASE).values(fleet=self._fleet, holder=holder, token=token, until=until))
-            except IntegrityError as error:
-                raise LeaseHeld(
-                    "another controller took the lease at this very moment", next_step="try again in a minute"
-                ) from error
+            connection.execute(insert(LEASE).values(fleet=self._fleet, holder=holder, token=token, until=until))
             connection.execute(update(ABOUT).where(ABOUT.c.fleet == self._fleet).values(token=token))
             return Lease(holder, token, until)
 
     def check_lease(self, lease: Lease, now: datetime) -> None:
         """Raise LeaseHeld unless this very lease is still held."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet)).one_or_none()
         if row is not None and row.holder == lease.holder and row.token == lease.token and _utc(row.until) > now:
             return
@@ -168,23 +195,36 @@ class Store:
 
     def release_lease(self, lease: Lease) -> None:
         """Give the lease back; harmless if it is someone else's by now."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(
                 delete(LEASE).where(
                     LEASE.c.fleet == self._fleet, LEASE.c.holder == lease.holder, LEASE.c.token == lease.token
                 )
             )
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _unusable(self._engine, error) from error
+
     def _replace(self, table: Table, keys: Sequence[str], values: Mapping[str, Any]) -> None:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(table).where(*(table.c[key] == values[key] for key in keys)))
             connection.execute(insert(table).values(**values))
 
     def _replace_all(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(table))
             for row in rows:
                 connection.execute(insert(table).values(**row))
+
+
+def _unusable(engine: Engine, error: SQLAlchemyError) -> StoreRefused:
+    url = engine.url.render_as_string(hide_password=True)
+    return StoreRefused(f"the store {url} cannot be used: {error.__cause__ or error}", next_step=CHECK_THE_URL)
 
 
 def _make_or_check(engine: Engine, fleet: str) -> None:
