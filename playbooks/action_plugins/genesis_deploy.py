@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader
 
 OPTIONS = (
     "files",
@@ -26,12 +26,8 @@ OPTIONS = (
 REQUIRED = frozenset({"files", "release", "digest", "restart_digest", "reload_digest", "token"})
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # Ansible is untyped
+class ActionModule(action_loader.get("genesis_module", class_only=True)):  # type: ignore[misc] # Ansible is untyped
     """Runs the module once, and once more only to confirm."""
-
-    _supports_check_mode = True
-    _supports_diff = True
-    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Deploy, then confirm over a new connection if the firewall changed."""
@@ -59,7 +55,5 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible is untyped
         return {"genesis": {**result["genesis"], **kept["genesis"]}}
 
     def _run_module(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = self._execute_module(
-            module_name="genesis_deploy", module_args=options, task_vars=variables
-        )
+        result: dict[str, Any] = self.run_module("genesis_deploy", options, variables)
         return result

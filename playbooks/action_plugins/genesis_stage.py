@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import action_loader
 
 REQUIRED = ("release", "network", "token")
 OPTIONAL = ("store_id", "allow_http", "limit_seconds")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # Ansible is untyped
+class ActionModule(action_loader.get("genesis_module", class_only=True)):  # type: ignore[misc] # Ansible is untyped
     """Runs the module once."""
-
-    _supports_check_mode = True
-    _requires_connection = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Stage what is missing."""
@@ -25,9 +22,6 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible is untyped
         if missing:
             raise AnsibleActionFail(f"the inventory gives this host no {', '.join(missing)}; use inventory/hosts.py")
         names = [name for name in (*REQUIRED, *OPTIONAL) if f"genesis_{name}" in variables]
-        result: dict[str, Any] = self._execute_module(
-            module_name="genesis_stage",
-            module_args={name: variables[f"genesis_{name}"] for name in names},
-            task_vars=variables,
-        )
+        options = {name: variables[f"genesis_{name}"] for name in names}
+        result: dict[str, Any] = self.run_module("genesis_stage", options, variables)
         return result
