@@ -167,7 +167,8 @@ class Executor:
                 store.save_intent(replace(intent, instance_id=instance_id))
                 return f"{instance_id} in {action.zone or action.subnet}"
             case LaunchRefused(reason, capacity):
-                store.save_intent(replace(intent, refused=reason))
+                # The request is never made again, so its one-time key need not be kept.
+                store.save_intent(replace(intent, refused=reason, request_json=""))
                 if not capacity:
                     raise CloudRefused(reason)
                 return f"{action.zone or action.subnet} refused: {reason}; another zone is next"
