@@ -85,7 +85,11 @@ def assess_relay(slot: Slot, look: Look) -> RelayView:
         return view(Phase.LAUNCHING, Health.UNHEALTHY, "the instance has no public address yet")
     if (quarrel := why_keys_disagree(instance, look.record)) is not None:
         return view(Phase.UNKNOWN, Health.UNKNOWN, quarrel)
-    if (work := look.seen.in_flight.get(relay.name)) is not None and work.intent in ("prepare", "stage"):
+    if (
+        (work := look.seen.in_flight.get(relay.name)) is not None
+        and work.intent in ("prepare", "stage")
+        and not _is_seen_to_serve(relay.name, look.seen)
+    ):
         phase = Phase.PREPARING if work.intent == "prepare" else Phase.STAGING
         return view(phase, Health.UNHEALTHY, work.progress or f"{work.intent} is under way")
     return _from_host(view, instance, look)
@@ -126,13 +130,13 @@ def _from_host(view: _View, instance: Instance, look: Look) -> RelayView:
     sighting = look.seen.sightings.get(instance.relay)
     match look.seen.hosts.get(instance.instance_id):
         case Unreachable(reason):
-            return _unreachable(view, reason, instance, look.record)
+            return _unreachable(view, reason, instance, look)
         case WrongHostKey(reason):
             return view(Phase.UNKNOWN, Health.UNKNOWN, f"refused to talk to {instance.address}: {reason}")
         case HostFacts() as facts:
             return _from_node(view, facts, sighting)
         case None:
-            if sighting is not None and sighting.verdict is Verdict.OK:
+            if _is_seen_to_serve(instance.relay, look.seen):
                 return view(Phase.SERVING, Health.HEALTHY, "serves")
             return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
 
@@ -153,6 +157,14 @@ def why_keys_disagree(instance: Instance, record: FleetRecord) -> str | None:
     )
 
 
+def is_missed_briefly(instance: Instance | None, look: Look) -> bool:
+    """Whether a host has been missed for so short a time that it may be back by itself: sshd restarting, a lost packet."""
+    if instance is None or not isinstance(look.seen.hosts.get(instance.instance_id), Unreachable):
+        return False
+    since = look.record.missed_since.get(instance.instance_id, look.now)
+    return look.now - since < look.spec.rollout.retry_after
+
+
 def is_mostly_unknown(views: Sequence[RelayView]) -> bool:
     """Whether so many relays are UNKNOWN that it is the controller that must be cut off."""
     known = [view for view in views if view.instance is not None or view.phase is Phase.UNKNOWN]
@@ -169,9 +181,22 @@ def _others_answer(instance: Instance, observation: Observation) -> bool:
     return bool(asked) and answering * 2 > len(asked)
 
 
-def _unreachable(view: _View, reason: str, instance: Instance, record: FleetRecord) -> RelayView:
-    if not is_identified(instance, record):
-        return view(Phase.LAUNCHING, Health.UNHEALTHY, "boots; SSH does not answer yet")
+def _is_seen_to_serve(relay: str, seen: Observation) -> bool:
+    sighting = seen.sightings.get(relay)
+    return sighting is not None and sighting.verdict is Verdict.OK
+
+
+def _unreachable(view: _View, reason: str, instance: Instance, look: Look) -> RelayView:
+    if not is_identified(instance, look.record):
+        age = look.now - instance.launched_at
+        if age <= look.spec.rollout.boot_deadline:
+            return view(Phase.LAUNCHING, Health.UNHEALTHY, "boots; SSH does not answer yet")
+        minutes = age.total_seconds() / 60
+        return view(
+            Phase.UNKNOWN,
+            Health.UNKNOWN,
+            f"has not answered in the {minutes:.0f} minutes since its launch, and too few others answer to tell why: {reason}",
+        )
     return view(Phase.UNKNOWN, Health.UNKNOWN, f"could not be asked: {reason}")
 
 

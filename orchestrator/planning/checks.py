@@ -10,7 +10,7 @@ from collections import Counter
 from orchestrator.fleet.observation import Observation
 from orchestrator.fleet.record import FleetRecord
 from orchestrator.planning.assess import GONE
-from orchestrator.planning.plan import Deploy, Phase, Plan, Release, Retire, Stop
+from orchestrator.planning.plan import Deploy, Health, Phase, Plan
 from orchestrator.spec.model import FleetSpec
 
 
@@ -24,8 +24,18 @@ def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: Fl
         *_beyond_budget(plan, spec),
         *_doubled(plan),
     ]
-    return tuple(text for name, text in findings if name is None or name not in confirmed)
+    return tuple(text for name, text in findings if name is None or not _is_confirmed(name, confirmed))
 
+
+def _is_confirmed(name: str, confirmed: frozenset[str]) -> bool:
+    """Whether the operator allowed this. Who allowed ten retirements allowed the seven that are left of them."""
+    if not name.startswith(RETIRE):
+        return name in confirmed
+    allowed = [each.removeprefix(RETIRE) for each in confirmed if each.startswith(RETIRE)]
+    return any(each.isdecimal() and int(each) >= int(name.removeprefix(RETIRE)) for each in allowed)
+
+
+RETIRE = "retire:"
 
 Finding = tuple[str | None, str]
 
@@ -36,7 +46,7 @@ def _many_retirements(plan: Plan) -> list[Finding]:
     limit = max(1, len(present) // 10)
     if len(surplus) <= limit:
         return []
-    name = f"retire:{len(surplus)}"
+    name = f"{RETIRE}{len(surplus)}"
     return [
         (
             name,
@@ -78,18 +88,29 @@ def _other_magic(spec: FleetSpec, observation: Observation, record: FleetRecord)
 
 
 def _beyond_budget(plan: Plan, spec: FleetSpec) -> list[Finding]:
-    taken = [action.relay for action in plan.actions if isinstance(action, Deploy) and action.disturbs]
+    taken = {action.relay for action in plan.actions if isinstance(action, Deploy) and action.disturbs}
+    if not taken:
+        return []
+    out = {view.name: view.region for view in plan.relays if not view.retiring and view.health is not Health.HEALTHY}
+    out |= {view.name: view.region for view in plan.relays if view.name in taken}
+    here, limit_here = max(Counter(out.values()).values()), spec.rollout.max_unavailable_per_region
     limit = spec.rollout.max_unavailable
-    if len(taken) <= limit:
+    if len(out) <= limit and here <= limit_here:
         return []
     return [
-        (None, f"the plan disturbs {len(taken)} serving relays and the budget is {limit}; this is a defect, report it")
+        (
+            None,
+            (
+                f"the plan disturbs {len(taken)} serving relays, then {len(out)} are out and {here} of them in one region; "
+                f"the budget is {limit} and {limit_here}; this is a defect, report it"
+            ),
+        )
     ]
 
 
 def _doubled(plan: Plan) -> list[Finding]:
-    """At most one action a relay, but for an older generation that retires beside the new one's work."""
-    counts = Counter(a.relay for a in plan.actions if not isinstance(a, Retire | Stop | Release))
+    """At most one action a relay."""
+    counts = Counter(action.relay for action in plan.actions)
     return [
         (None, f"the plan works on {relay} {count} times at once; this is a defect, report it")
         for relay, count in sorted(counts.items())

@@ -31,26 +31,33 @@ def plan_launch(slot: Slot, reason: str, look: Look, planned: Sequence[str]) -> 
         return Hold(relay.name, "launch", f"{reason}; it is a named host: repair it, or name another in the fleet file")
     mine = sorted((i for i in look.record.intents if i.relay == relay.name), key=lambda i: (i.generation, i.attempt))
     newest = mine[-1] if mine else None
-    if newest is not None and newest.instance_id is None and newest.refused is None:
-        return _repeat(newest, look.seen)
-    if (
-        newest is not None
-        and newest.instance_id is not None
-        and look.now - newest.at < VISIBILITY
-        and slot.current is None
-    ):
+    if newest is not None and _is_not_listed_yet(newest, look):
         age = (look.now - newest.at).total_seconds()
         return Hold(
             relay.name, "launch", f"{newest.instance_id} was launched {age:.0f} s ago; not listed yet", passes=True
         )
     if (hold := why_not_retry(look, relay.name, "launch")) is not None:
         return hold
+    if newest is not None and _is_open(newest, look.seen):
+        return _repeat(newest, look.seen)
     generation, attempt = _next_number(slot, newest)
     refused = [i for i in mine if i.generation == generation and i.refused and look.now - i.at < CAPACITY_MEMORY]
     place = pick_subnet(relay, look.seen.cloud, planned, refused)
     if place is None:
-        return Hold(relay.name, "launch", _no_place(relay.region, look.seen, refused))
+        return Hold(relay.name, "launch", _no_place(relay.region, look, refused))
     return Launch(relay.name, relay.region, place[0], place[1], generation, attempt, reason)
+
+
+def _is_not_listed_yet(intent: LaunchIntent, look: Look) -> bool:
+    """Whether the launched instance may still be missing from the lists, as a new one or beside the dead one it replaces."""
+    listed = {instance.instance_id for instance in look.seen.cloud.instances}
+    return intent.instance_id is not None and intent.instance_id not in listed and look.now - intent.at < VISIBILITY
+
+
+def _is_open(intent: LaunchIntent, observation: Observation) -> bool:
+    """Whether the outcome of a launch is not known: no answer recorded, and no instance, gone or not, carries its token."""
+    seen = {instance.launch_token for instance in observation.cloud.instances}
+    return intent.instance_id is None and intent.refused is None and intent.token not in seen
 
 
 def _repeat(intent: LaunchIntent, observation: Observation) -> Launch:
@@ -75,7 +82,10 @@ def _next_number(slot: Slot, newest: LaunchIntent | None) -> tuple[int, int]:
     return max(seen, newest.generation if newest else 0) + 1, 0
 
 
-def _no_place(region: str, observation: Observation, refused: Sequence[LaunchIntent]) -> str:
-    if not observation.cloud.zones.get(region):
+def _no_place(region: str, look: Look, refused: Sequence[LaunchIntent]) -> str:
+    if not look.seen.cloud.zones.get(region):
         return f"none of the fleet file's subnets exists in {region}"
-    return f"every zone of {region} refused: " + "; ".join(f"{i.subnet}: {i.refused}" for i in refused)
+    latest = {intent.subnet: intent for intent in refused}
+    again = min(intent.at for intent in latest.values()) + CAPACITY_MEMORY - look.now
+    said = "; ".join(f"{intent.subnet}: {intent.refused}" for intent in latest.values())
+    return f"every zone of {region} refused ({said}); asked again {again.total_seconds() / 60:.0f} min from now at the earliest"

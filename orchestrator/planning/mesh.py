@@ -10,6 +10,7 @@ from orchestrator.planning.look import Wanted
 from orchestrator.planning.topology import pick_neighbours, pick_partners
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, RelayNeighbours, RenderedRelay
+from orchestrator.spec.model import FleetSpec
 
 
 def render_fleet(
@@ -19,7 +20,7 @@ def render_fleet(
     spec = wanted.spec
     relays = wanted_relays(spec)
     trusted = [relay for relay in relays if relay.name not in untrusted]
-    addresses = relay_addresses(seen)
+    addresses = relay_addresses(spec, seen)
     neighbours = pick_neighbours(trusted, spec.topology.neighbours)
     names = [relay.name for relay in relays]
     partners = pick_partners(names, [p.name for p in spec.partners], spec.topology.partners_per_relay)
@@ -44,8 +45,14 @@ def render_fleet(
     }
 
 
-def relay_addresses(seen: Observation) -> Mapping[str, str]:
-    """Return each relay's address: its elastic one (also while it has no instance), else its newest instance's."""
+def relay_addresses(spec: FleetSpec, seen: Observation) -> Mapping[str, str]:
+    """Return each relay's address: its elastic one (also while it has no instance), else its newest instance's.
+
+    Of several elastic addresses the one in use counts, and in a region of ephemeral ones only such a one.
+    """
     instances = sorted(seen.cloud.instances, key=lambda i: (i.generation, i.launched_at, i.instance_id))
     addresses = {i.relay: i.address for i in instances if i.address is not None}
-    return addresses | {a.relay: a.address for a in sorted(seen.cloud.addresses, key=lambda a: a.allocation_id)}
+    ephemeral = {name for name, region in spec.regions.items() if region.addresses == "ephemeral"}
+    elastic = [a for a in seen.cloud.addresses if a.attached_to is not None or a.region not in ephemeral]
+    in_use_last = sorted(elastic, key=lambda a: (a.attached_to is not None, a.allocation_id))
+    return addresses | {a.relay: a.address for a in in_use_last}

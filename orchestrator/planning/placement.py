@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from orchestrator.fleet.observation import CloudView
 from orchestrator.fleet.record import LaunchIntent
 from orchestrator.fleet.relay import Relay
+from orchestrator.planning.assess import GONE
 
 
 def pick_subnet(
@@ -23,6 +24,6 @@ def pick_subnet(
     if not choices:
         return None
     disks = {volume.zone for volume in cloud.volumes if volume.relay == relay.name and volume.region == relay.region}
-    load = Counter(i.subnet for i in cloud.instances if i.region == relay.region)
+    load = Counter(i.subnet for i in cloud.instances if i.region == relay.region and i.state not in GONE)
     load.update(planned)
     return min(choices, key=lambda choice: (choice[1] not in disks, load[choice[0]], choice[1], choice[0]))

@@ -11,7 +11,14 @@ from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation, Verdict
 from orchestrator.fleet.relay import wanted_relays
-from orchestrator.planning.assess import Slot, assess_relay, is_mostly_unknown, list_slots
+from orchestrator.planning.assess import (
+    Slot,
+    assess_relay,
+    is_missed_briefly,
+    is_mostly_unknown,
+    list_slots,
+    why_keys_disagree,
+)
 from orchestrator.planning.budget import Budget, count_budget
 from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.launching import plan_launch
@@ -35,7 +42,7 @@ def plan_fleet(look: Look) -> Plan:
     slots = list_slots(relays, look.seen, look.record)
     views = {slot.relay.name: assess_relay(slot, look) for slot in slots}
     if is_mostly_unknown(list(views.values())):
-        return _hold_all(views, look.seen)
+        return _hold_all(views, look)
     rendered = render_fleet(look.wanted, look.seen, _quarantined(views))
     budget = _count_budget(views, look)
     out_before = len(budget.out)
@@ -51,6 +58,7 @@ def plan_fleet(look: Look) -> Plan:
     surplus_views, surplus_steps = plan_surplus([relay.name for relay in relays], look)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
+    steps = _tell_what_passes(_one_action_each(steps, look.seen), budget)
     return _assemble([*views.values(), *surplus_views], steps, max(out_before, len(budget.out)), look)
 
 
@@ -63,8 +71,8 @@ def _plan_slot(
         seconds = (look.now - work.since).total_seconds()
         because = f"{work.progress or f'{work.intent} is under way'} since {seconds:.0f} s"
         return view, Hold(view.name, work.intent, because, passes=True)
-    if view.phase is Phase.UNKNOWN and not _was_asked(slot, look.seen):
-        return view, Hold(view.name, "look", view.reason)
+    if view.phase is Phase.UNKNOWN and not _may_be_worked_on(slot, look):
+        return view, Hold(view.name, "look", view.reason, passes=is_missed_briefly(slot.current, look))
     if view.phase in (Phase.ABSENT, Phase.DEAD):
         planned = [step.subnet for step in before if isinstance(step, Launch)]
         return view, plan_launch(slot, view.reason, look, planned)
@@ -73,8 +81,34 @@ def _plan_slot(
     return plan_step(slot, view, rendered, baseline_digest(look.spec), look, budget)
 
 
-def _was_asked(slot: Slot, seen: Observation) -> bool:
-    return slot.current is not None and isinstance(seen.hosts.get(slot.current.instance_id), HostFacts)
+def _may_be_worked_on(slot: Slot, look: Look) -> bool:
+    """Whether the host answered, and record and tag do not quarrel about its key."""
+    if slot.current is None or why_keys_disagree(slot.current, look.record) is not None:
+        return False
+    return isinstance(look.seen.hosts.get(slot.current.instance_id), HostFacts)
+
+
+def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[Action | Hold]:
+    """At most one work on a relay at a time: the first planned one; what is under way already comes before all."""
+    busy = set(seen.in_flight)
+    result: list[Action | Hold] = []
+    for step in steps:
+        if isinstance(step, Hold):
+            result.append(step)
+        elif step.relay in busy:
+            what = type(step).__name__.lower()
+            result.append(Hold(step.relay, what, f"{step.reason}; one work at a time on a relay", passes=True))
+        else:
+            busy.add(step.relay)
+            result.append(step)
+    return result
+
+
+def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget) -> list[Action | Hold]:
+    """Waiting for the budget ends by itself only if one of those that are out is on its way back."""
+    moving = {step.relay for step in steps if not isinstance(step, Hold) or (step.passes and step.wanted != "restart")}
+    passes = bool(moving & budget.out)
+    return [replace(s, passes=passes) if isinstance(s, Hold) and s.wanted == "restart" else s for s in steps]
 
 
 def _quarantined(views: Mapping[str, RelayView]) -> frozenset[str]:
@@ -93,13 +127,15 @@ def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView]) -> 
     return sorted(slots, key=lambda slot: (views[slot.relay.name].phase is Phase.SERVING, slot.relay.name))
 
 
-def _hold_all(views: Mapping[str, RelayView], seen: Observation) -> Plan:
+def _hold_all(views: Mapping[str, RelayView], look: Look) -> Plan:
+    seen = look.seen
     unknown = sum(1 for view in views.values() if view.phase is Phase.UNKNOWN)
     because = (
         f"{unknown} of {len(views)} relays are UNKNOWN: the controller itself is probably cut off; nothing is done"
     )
     holds = tuple(
-        Hold(v.name, "look", v.reason if v.phase is Phase.UNKNOWN else because) for v in _sorted(views.values())
+        Hold(v.name, "look", v.reason if v.phase is Phase.UNKNOWN else because, is_missed_briefly(v.instance, look))
+        for v in _sorted(views.values())
     )
     return Plan(
         _sorted(_with_tip(view, seen) for view in views.values()),

@@ -25,10 +25,10 @@ def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Acti
         double = current is not None and instance.generation == current.generation
         death = why_dead(instance, look)
         if double:
-            steps.append(Retire(slot.relay.name, instance, f"was launched twice; {_id(current)} is the one on record"))
-        elif death is not None and current is not None and current.state is InstanceState.RUNNING:
-            steps.append(Retire(slot.relay.name, instance, f"{death}; replaced by {_id(current)}"))
-        elif view.health is Health.HEALTHY:
+            steps.append(plan_leaving(instance, f"was launched twice; {_id(current)} is the one on record", look))
+        elif (
+            death is not None and current is not None and current.state is InstanceState.RUNNING
+        ) or view.health is Health.HEALTHY:
             steps.append(plan_leaving(instance, f"replaced by {_id(current)}", look))
     return steps
 
@@ -58,19 +58,25 @@ def plan_surplus(wanted: Sequence[str], look: Look) -> tuple[list[RelayView], li
 def plan_releases(slots: Sequence[Slot], views: Mapping[str, RelayView], look: Look) -> list[Action | Hold]:
     """Give back disks and addresses of ours that belong to no relay, or that its relay has replaced by another.
 
-    A free disk or address of a wanted relay waits for that relay's next instance.
+    A free disk or address of a wanted relay waits for that relay's next instance. Nothing of a region that does not
+    answer is given back: what seems free may be in use.
     """
     cloud = look.seen.cloud
     present = {i.relay for i in cloud.instances if i.state not in GONE}
     current = {slot.relay.name: slot.current for slot in slots}
-    attached = {volume.attached_to for volume in cloud.volumes}
+    have_disk = {volume.attached_to for volume in cloud.volumes}
+    have_address = {address.attached_to for address in cloud.addresses}
     steps: list[Action | Hold] = []
-    things: tuple[Volume | ElasticAddress, ...] = (*cloud.volumes, *cloud.addresses)
+    things: tuple[Volume | ElasticAddress, ...] = (
+        *sorted(cloud.volumes, key=lambda v: v.volume_id),
+        *sorted(cloud.addresses, key=lambda a: a.allocation_id),
+    )
     for thing in things:
         if (
             thing.attached_to is not None
             or thing.store_id != look.record.store_id
             or thing.relay in look.seen.in_flight
+            or thing.region in cloud.silent_regions
         ):
             continue
         name = thing.volume_id if isinstance(thing, Volume) else thing.address
@@ -81,17 +87,21 @@ def plan_releases(slots: Sequence[Slot], views: Mapping[str, RelayView], look: L
             continue
         instance = current.get(thing.relay)
         settled = instance is not None and views[thing.relay].health is Health.HEALTHY
-        if isinstance(thing, Volume) and settled and instance is not None and instance.instance_id in attached:
+        if not settled or instance is None:
+            continue
+        if isinstance(thing, Volume) and instance.instance_id in have_disk:
             steps.append(
                 Release(thing.relay, thing, f"{name} in {thing.zone} was left behind; the relay has another disk")
             )
+        if isinstance(thing, ElasticAddress) and instance.instance_id in have_address:
+            steps.append(Release(thing.relay, thing, f"{name} was left behind; the relay has another address"))
     return [why_not_retry(look, step.relay, "release") or step for step in steps if isinstance(step, Release)]
 
 
 def plan_leaving(instance: Instance, reason: str, look: Look) -> Action | Hold:
     """Stop the node, then let the instance go; hold while that cannot be seen to be done."""
     name = instance.relay
-    if (hold := why_not_retry(look, name, "retire")) is not None:
+    if (hold := why_not_retry(look, name, "retire") or why_not_retry(look, name, "stop")) is not None:
         return hold
     if (death := why_dead(instance, look)) is not None:
         return Retire(name, instance, f"{reason}; {death}")

@@ -39,7 +39,9 @@ def plan_step(
     if facts.working:
         return view, Hold(name, facts.working, f"another run is at work on the host ({facts.working})", passes=True)
     if (prepare := _plan_prepare(name, instance, facts, baseline, look)) is not None:
-        preparing = replace(view, phase=Phase.PREPARING, health=Health.UNHEALTHY, reason=prepare.reason)
+        preparing = (
+            view if view.health is Health.HEALTHY else replace(view, phase=Phase.PREPARING, reason=prepare.reason)
+        )
         return preparing, _unless_waiting(prepare, "prepare", look)
     view = _with_pending(view, facts, rendered, look.spec)
     missing = {rendered.release.sha256, look.wanted.network.digest} - facts.staged
@@ -132,15 +134,20 @@ def _plan_deploy(
     what = f"{_some(view.drift)} differ" if len(view.drift) > 1 else f"{view.drift[0]} differs"
     if facts.unit is UnitState.ABSENT and not facts.files:
         what = "was never deployed"
-    disturbs = view.health is Health.HEALTHY and change >= ChangeClass.RESTART
+    restarts = change >= ChangeClass.RESTART
+    disturbs = restarts and view.health is Health.HEALTHY
     if facts.unit is UnitState.DEACTIVATING:
         return Hold(view.name, "deploy", f"{what}; the node is still stopping", passes=True)
     if facts.firewall_pending:
         return Hold(view.name, "deploy", "firewall rules wait for their confirmation or their undoing", passes=True)
     if (hold := why_not_retry(look, view.name, "deploy")) is not None:
         return hold
+    if restarts and view.health is Health.UNKNOWN:
+        return Hold(
+            view.name, "deploy", f"{what}; whether it serves is not known, so it is not restarted: {view.reason}"
+        )
     if disturbs and (full := budget.why_not_disturb(view.name, view.region)) is not None:
-        return Hold(view.name, "restart", f"{what}; {full}", passes=bool(budget.out))
+        return Hold(view.name, "restart", f"{what}; {full}")
     return Deploy(view.name, instance, rendered, change, disturbs, what)
 
 

@@ -12,38 +12,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import cycle, islice
+from itertools import islice
 
 from orchestrator.fleet.relay import Relay
+
+LEAST_NEIGHBOURS = 2
+"""The successor in its own region and one in the next: what both rings need."""
 
 
 def pick_neighbours(relays: Sequence[Relay], wanted: int) -> Mapping[str, tuple[str, ...]]:
     """Return for each relay the names of up to `wanted` others, most important first; the same for any input order.
 
-    `wanted` must be at least 2 for the promises of this module to hold in a fleet of several regions.
+    Never fewer than LEAST_NEIGHBOURS where there are as many: less would tear the fleet apart.
     """
     by_region: dict[str, list[str]] = {}
     for relay in sorted(relays):
         by_region.setdefault(relay.region, []).append(relay.name)
     regions = sorted(by_region)
     return {
-        relay.name: tuple(islice(_neighbours(relay, by_region, regions), min(wanted, len(relays) - 1)))
+        relay.name: tuple(islice(_neighbours(relay, by_region, regions), max(wanted, LEAST_NEIGHBOURS)))
         for relay in sorted(relays)
     }
 
 
 def pick_partners(relays: Sequence[str], partners: Sequence[str], wanted: int) -> Mapping[str, tuple[str, ...]]:
-    """Return for each relay up to `wanted` partners, spread so that each partner is named about equally often."""
-    ordered = sorted(partners)
-    count = min(wanted, len(ordered))
-    if count == 0:
-        return dict.fromkeys(relays, ())
-    return {
-        relay: tuple(
-            sorted(islice(cycle(ordered), position * count % len(ordered), position * count % len(ordered) + count))
-        )
-        for position, relay in enumerate(sorted(relays))
-    }
+    """Return for each relay up to `wanted` partners, spread so that each partner is named about equally often.
+
+    A relay's partners do not depend on the other relays: one that joins changes nobody else's files.
+    """
+    return {relay: tuple(sorted(_by_affinity(relay, partners)[:wanted])) for relay in sorted(relays)}
 
 
 def _neighbours(relay: Relay, by_region: Mapping[str, Sequence[str]], regions: Sequence[str]) -> Iterator[str]:
