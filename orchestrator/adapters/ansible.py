@@ -188,6 +188,7 @@ def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreachable:
             clean_marker=bool(raw["clean_marker"]),
             firewall_pending=bool(raw["firewall_pending"]),
             detail=str(raw["detail"]),
+            store_id=str(raw["store_id"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         return Unreachable(f"answered an inspection with something else: {type(problem).__name__} {problem}")

@@ -19,12 +19,11 @@ from orchestrator.cli.looking import as_json, look, show_status, warn_if_not_our
 from orchestrator.cli.present import plan_text, status_json, summary_line
 from orchestrator.cli.rehearsing import rehearse_apply
 from orchestrator.cli.wiring import Controller, wire_controller
-from orchestrator.errors import FleetError
+from orchestrator.execution.adopt import adopt_fleet
 from orchestrator.execution.cycle import (
     Ending,
     Round,
     acquire,
-    adopt_fleet,
     require_ours,
     require_safe,
     run_until_settled,
@@ -118,7 +117,10 @@ def _finishing(console: Console, stop: threading.Event) -> Iterator[None]:
 def adopt_command(fleet: Path, yes: bool) -> int:
     """Make this store the owner of a fleet that another store launched, for instance after that one was lost.
 
-    The host keys come from the instances' tags. Nothing on any host is changed until the next apply.
+    The host keys come from the instances' tags, or from the fleet file where hosts are named there. Each host is told
+    its new store; nothing else on it is changed until the next apply.
+
+    Exit code: 0 adopted, or ours already; 2 some hosts could not be told; 1 error.
     """
     console = Console(stderr=True)
     controller = wire_controller(fleet)
@@ -133,10 +135,12 @@ def adopt_command(fleet: Path, yes: bool) -> int:
     hands = controller.hands
     lease = acquire(hands, controller.holder, found.look.seen, controller.wanted)
     try:
-        count = adopt_fleet(hands, found.look.seen, found.look.record, controller.spec.network.magic)
+        adopted = adopt_fleet(hands, found.look.seen, found.look.record, controller.spec, lease)
     finally:
         controller.store.release_lease(lease)
-    if count == 0:
-        raise FleetError("there is no instance to adopt")
-    click.echo(f"{count} instances adopted; `genesis-fleet plan` shows what is left to do", err=True)
-    return 0
+    for relay, why in sorted(adopted.untold.items()):
+        click.echo(f"! {relay} was not told that its store is another now: {why}", err=True)
+    click.echo(f"{adopted.instances} instances adopted; `genesis-fleet plan` shows what is left to do", err=True)
+    if adopted.untold:
+        click.echo("  → run `genesis-fleet adopt` again once those hosts answer", err=True)
+    return HOLDS_REMAIN if adopted.untold else 0

@@ -7,16 +7,17 @@ controller, left half done.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from orchestrator.errors import NotOurStore, PlanRefused
+from orchestrator.errors import CloudUnavailable, NotOurStore, PlanRefused
 from orchestrator.execution.execute import Executor, Hands
 from orchestrator.execution.observe import Eyes, highest_token, observe_confirmations, observe_fleet, update_missed
 from orchestrator.execution.ports import ClockPort, StorePort
-from orchestrator.fleet.observation import InFlight, Observation
-from orchestrator.fleet.record import FleetRecord, Identity, Lease
+from orchestrator.fleet.observation import HostFacts, InFlight, Observation
+from orchestrator.fleet.record import FleetRecord, Identity, LaunchIntent, Lease
 from orchestrator.planning.assess import GONE
 from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.look import Look, Wanted
@@ -60,16 +61,26 @@ def look_and_plan(
 
 
 def why_not_ours(seen: Observation, record: FleetRecord) -> str | None:
-    """Return why this controller may only read: instances that were launched from another store."""
-    others = sorted(
-        {i.store_id for i in seen.cloud.instances if i.state not in GONE and i.store_id} - {record.store_id}
-    )
+    """Return why this controller may only read: another store's name in an instance's tag or on the host itself."""
+    owners = list_owners(seen)
+    others = sorted({store for stores in owners.values() for store in stores} - {record.store_id})
     if not others:
         return None
-    count = sum(1 for i in seen.cloud.instances if i.store_id in others)
-    return (
-        f"{count} instances of fleet {record.fleet} belong to store {', '.join(others)}, this one is {record.store_id}"
-    )
+    count = sum(1 for stores in owners.values() if stores - {record.store_id})
+    whose = f"{count} instance{'s' if count > 1 else ''} of fleet {record.fleet} belong{'' if count > 1 else 's'}"
+    return f"{whose} to store {', '.join(others)}, this one is {record.store_id}"
+
+
+def list_owners(seen: Observation) -> Mapping[str, frozenset[str]]:
+    """Return the stores that each living instance names, in its tag or in the marker on the host; one, when all is well."""
+    return {
+        instance.instance_id: frozenset(
+            {instance.store_id, host.store_id if isinstance(host, HostFacts) else ""} - {""}
+        )
+        for instance in seen.cloud.instances
+        if instance.state not in GONE
+        for host in (seen.hosts.get(instance.instance_id),)
+    }
 
 
 def require_ours(seen: Observation, record: FleetRecord) -> None:
@@ -113,6 +124,7 @@ def run_until_settled(
         report(found, executor.in_flight())
         idle = not found.plan.actions and not hands.background.busy() and not confirmed
         if idle and not any(hold.passes for hold in found.plan.holds):
+            hands.background.raise_failures()  # of what ended since this round began
             return (Ending.HELD if found.plan.holds else Ending.CONVERGED), found
         hands.clock.wait(pause, until=lambda ended=ended: executor.ended() != ended)  # type: ignore[misc]
 
@@ -124,7 +136,9 @@ def acquire(hands: Hands, holder: str, seen: Observation, wanted: Wanted) -> Lea
 
 
 def _save_what_was_seen(eyes: Eyes, hands: Hands, look: Look) -> bool:
-    """Save what later looks cannot see: since when hosts are missed, and which keys were seen at work."""
+    """Save what later looks cannot see: what launches came to, since when hosts are missed, which keys were seen at work."""
+    for intent in _answered_launches(look):
+        hands.store.save_intent(intent)
     missed = update_missed(look.seen, look.record, look.now)
     if missed != look.record.missed_since:
         hands.store.save_missed(missed)
@@ -137,8 +151,19 @@ def _save_what_was_seen(eyes: Eyes, hands: Hands, look: Look) -> bool:
     for instance in look.seen.cloud.instances:
         known = look.record.identities.get(instance.instance_id)
         if known is not None and instance.host_key is None and instance.state not in GONE:
-            hands.cloud.save_host_key(instance, known.public_key)
+            with suppress(CloudUnavailable):  # the record has it; the next look tags again
+                hands.cloud.save_host_key(instance, known.public_key)
     return bool(confirmed)
+
+
+def _answered_launches(look: Look) -> list[LaunchIntent]:
+    """Complete the intents whose call was never answered, though the instance with their token is there, or was."""
+    by_token = {i.launch_token: i.instance_id for i in look.seen.cloud.instances if i.launch_token}
+    return [
+        replace(intent, instance_id=by_token[intent.token])
+        for intent in look.record.intents
+        if intent.instance_id is None and intent.refused is None and intent.token in by_token
+    ]
 
 
 def _forget_one_time_key(hands: Hands, record: FleetRecord, identity: Identity) -> None:
@@ -146,14 +171,3 @@ def _forget_one_time_key(hands: Hands, record: FleetRecord, identity: Identity) 
     for intent in record.intents:
         if intent.instance_id == identity.instance_id and intent.request_json:
             hands.store.save_intent(replace(intent, request_json=""))
-
-
-def adopt_fleet(hands: Hands, seen: Observation, record: FleetRecord, magic: int) -> int:
-    """Make this store the owner of every instance: keys from tags onto the record, then the tags. Return how many."""
-    instances = [i for i in seen.cloud.instances if i.state not in GONE]
-    for instance in instances:
-        if instance.host_key is not None and instance.instance_id not in record.identities:
-            hands.store.save_identity(Identity(instance.instance_id, instance.relay, instance.host_key, confirmed=True))
-    hands.store.save_magic(magic)
-    hands.cloud.save_ownership(instances, record.store_id)
-    return len(instances)

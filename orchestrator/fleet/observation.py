@@ -165,6 +165,8 @@ class HostFacts:
     """New rules wait for the confirmation that keeps them."""
     detail: str = ""
     """One line from the unit's status worth showing, e.g. why it failed."""
+    store_id: str = ""
+    """Store that the host itself says it belongs to; empty before it was prepared."""
 
 
 @dataclass(frozen=True, slots=True)

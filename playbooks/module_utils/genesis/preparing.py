@@ -74,17 +74,23 @@ def prepare(machine: Machine, wanted: Preparation, *, check: bool = False) -> tu
 
 
 def _identify(machine: Machine, wanted: Preparation) -> list[str]:
-    done = []
-    if wanted.store_id and machine.read_text(STORE_ID) != wanted.store_id:
-        write_text(machine, STORE_ID, f"{wanted.store_id}\n")
-        done.append("noted the store this host belongs to")
+    done = _note_store(machine, wanted)
     if not wanted.keep_identity and make_key(machine):
         done.append("made the permanent host key")
     return done
 
 
+def _note_store(machine: Machine, wanted: Preparation) -> list[str]:
+    if not wanted.store_id or machine.read_text(STORE_ID) == wanted.store_id:
+        return []
+    write_text(machine, STORE_ID, f"{wanted.store_id}\n")
+    return ["noted the store this host belongs to"]
+
+
 def _settle(machine: Machine, wanted: Preparation) -> list[str]:
-    done = _install_packages(machine, wanted.packages)
+    # A host whose key is pinned is never asked to identify itself, so it hears of its store here.
+    done = _note_store(machine, wanted)
+    done += _install_packages(machine, wanted.packages)
     done += _make_user(machine, wanted.user)
     if wanted.volume_id:
         done += settle_disk(machine, wanted.volume_id, wanted.mount)
