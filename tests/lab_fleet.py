@@ -84,6 +84,13 @@ class Running:
 
     def wait_line(self, pattern: str) -> str:
         """Wait for a line that has the pattern in it; an end without one fails."""
+        if (line := self.find_line(pattern)) is None:
+            ended = self.send(signal.SIGKILL)
+            pytest.fail(f"no {pattern!r}:\n{ended.err}\n{ended.out}")
+        return line
+
+    def find_line(self, pattern: str) -> str | None:
+        """Wait for a line that has the pattern in it; None if the command ends without one."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         with self.changed:
             while True:
@@ -91,10 +98,14 @@ class Running:
                     if re.search(pattern, line):
                         return line
                 if not self._reader.is_alive() or time.monotonic() > deadline:
-                    break
+                    return None
                 self.changed.wait(1)
-        ended = self.send(signal.SIGKILL)
-        pytest.fail(f"no {pattern!r}:\n{ended.err}\n{ended.out}")
+
+    @property
+    def said(self) -> str:
+        """All of its words so far."""
+        with self.changed:
+            return "\n".join(self.lines)
 
     def end(self) -> Ended:
         """Wait for its end."""
@@ -147,7 +158,7 @@ class Fleet:
         """Apply without being asked; a lease that a killed controller left is waited for."""
         while True:
             run = self.start("apply", "--yes", "--json", *arguments, file=file)
-            if "holds the lease" not in run.wait_line(r" started: | = \d+ of |holds the lease|error:|^converged|^held"):
+            if run.find_line(r" started: | = \d+ of |holds the lease") is None or "holds the lease" not in run.said:
                 return run
             run.end()
 
