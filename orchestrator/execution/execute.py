@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -125,11 +126,11 @@ class Executor:
             self._in_flight.pop(relay, None)
             self._ended += 1
 
-    def _failed(self, relay: str, intent: str, error: str) -> None:
+    def _failed(self, relay: str, intent: str, error: str, *, outcome: str = "failed") -> None:
         earlier = self._hands.store.load().attempts.get((relay, intent))
         failures = earlier.failures + 1 if earlier else 1
         self._hands.store.save_attempt(Attempt(relay, intent, failures, self._hands.clock.now(), error))
-        self._report(Event(relay, intent, "failed", error))
+        self._report(Event(relay, intent, outcome, error))
 
     def _done(self, relay: str, intent: str, text: str, *, changed: bool) -> None:
         self._hands.store.delete_attempts(relay, intent)
@@ -157,11 +158,19 @@ class Executor:
         self._hands.background.start(f"{intent} {action.relay}", run)
 
     def _launch(self, action: Launch) -> str:
-        """Save the whole request, then make the call: a crash between the two repeats the same call."""
+        """Save the whole request, then make the call: a crash between the two repeats the same call.
+
+        The time of the last call is saved, also of a repeated one: how long an instance may be missing from the cloud's
+        lists is counted from there.
+        """
         store = self._hands.store
-        intent = self._recorded(action) or self._new_intent(action)
+        intent = replace(self._recorded(action) or self._new_intent(action), at=self._hands.clock.now())
         store.save_intent(intent)
-        result = self._hands.cloud.start_launch(action.region, intent.request_json)
+        try:
+            result = self._hands.cloud.start_launch(action.region, intent.request_json)
+        except CloudRefused as error:  # this very request will never succeed; the next one is made anew
+            store.save_intent(replace(intent, refused=error.message, request_json=""))
+            raise
         match result:
             case Launched(instance_id):
                 store.save_intent(replace(intent, instance_id=instance_id))
@@ -270,12 +279,13 @@ class Executor:
             case HostFailed(error):
                 self._failed(action.relay, intent, error)
             case HostLost(reason):
-                self._report(Event(action.relay, intent, "lost", reason))
+                self._failed(action.relay, intent, reason, outcome="lost")
 
     def _pin(self, instance: Instance, public_key: str) -> None:
-        """Record first, then tag: the tag is a second witness, never the only one."""
+        """Record first, then tag: the tag is a second witness, never the only one. A missing tag is written after a look."""
         self._hands.store.save_identity(Identity(instance.instance_id, instance.relay, public_key, confirmed=False))
-        self._hands.cloud.save_host_key(instance, public_key)
+        with suppress(CloudUnavailable):
+            self._hands.cloud.save_host_key(instance, public_key)
 
 
 def intent_of(action: Action) -> str:

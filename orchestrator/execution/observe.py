@@ -17,8 +17,10 @@ from orchestrator.fleet.observation import (
     InstanceState,
     Observation,
     Unreachable,
+    WrongHostKey,
 )
 from orchestrator.fleet.record import FleetRecord, Identity
+from orchestrator.planning.assess import why_keys_disagree
 from orchestrator.spec.model import FleetSpec
 
 
@@ -45,15 +47,17 @@ def observe_fleet(eyes: Eyes, spec: FleetSpec, record: FleetRecord, in_flight: M
 def observe_hosts(
     hosts: HostsPort, instances: Sequence[Instance], spec: FleetSpec, record: FleetRecord
 ) -> Mapping[str, HostView]:
-    """Inspect instances whose key is known; the others are named as such, never talked to."""
+    """Inspect instances whose key is known beyond doubt; the others are named as such, never talked to."""
     targets: list[HostTarget] = []
     views: dict[str, HostView] = {}
     for instance in instances:
         keys = accepted_host_keys(instance, record)
-        if keys:
-            targets.append(host_target(instance, keys, spec, {}))
+        if (quarrel := why_keys_disagree(instance, record)) is not None:
+            views[instance.instance_id] = WrongHostKey(quarrel)
+        elif not keys:
+            views[instance.instance_id] = WrongHostKey("no host key is known for it, neither on record nor in its tag")
         else:
-            views[instance.instance_id] = Unreachable("no host key is known for it, neither on record nor in its tag")
+            targets.append(host_target(instance, keys, spec, {}))
     if targets:
         views.update(hosts.observe_hosts(targets))
     return views
