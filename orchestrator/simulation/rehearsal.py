@@ -11,7 +11,8 @@ from orchestrator.execution.execute import Event, Executor, Hands
 from orchestrator.execution.observe import Eyes
 from orchestrator.fleet.observation import InFlight
 from orchestrator.planning.look import Wanted
-from orchestrator.simulation.ports import SimulatedCloud, SimulatedHosts, SimulatedKeys, SimulatedWire
+from orchestrator.simulation.cloud import SimulatedCloud
+from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedWire
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import BEGINNING, VirtualBackground, VirtualClock
 from orchestrator.simulation.world import World

@@ -6,7 +6,7 @@ goes through `ports.py` here; tests may look at the truth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from orchestrator.fleet.observation import FileState, HostFacts, Instance, InstanceState, UnitState
@@ -23,7 +23,10 @@ class Durations:
     run: timedelta = timedelta(seconds=8)
     stage: timedelta = timedelta(seconds=30)
     stop: timedelta = timedelta(seconds=20)
+    slow_stop: timedelta = timedelta(minutes=10)
     replay: timedelta = timedelta(seconds=60)
+    unseen: timedelta = timedelta()
+    """How long a new instance is missing from the cloud's lists."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class SimulatedHost:
     running_reload: str = ""
     written_restart: str = ""
     written_reload: str = ""
+    gone_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +66,10 @@ class Faults:
     wrong_key: set[str] = field(default_factory=set)
     error_after_launch: set[str] = field(default_factory=set)
     """Relays whose next launch happens, but is answered by an error."""
+    slow_to_stop: set[str] = field(default_factory=set)
+    lost_during: set[tuple[str, str]] = field(default_factory=set)
+    """(intent, relay): the next such work on it breaks off before anything was done."""
+    ansible_never_runs: bool = False
 
 
 @dataclass(slots=True)
@@ -78,6 +86,8 @@ class World:
     addresses: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
     """Address → region, relay, attached to."""
     launches: int = 0
+    numbers: int = 0
+    """Disks and addresses made so far: none gets the name of an earlier one."""
     effects: int = 0
     crash_at: int | None = None
     """Effect number at which the controller dies, before the effect."""
@@ -87,6 +97,23 @@ class World:
         self.effects += 1
         if self.crash_at is not None and self.effects == self.crash_at:
             raise SimulatedDeath
+
+    def next_number(self) -> int:
+        """Return a number that nothing here was named with yet."""
+        self.numbers += 1
+        return self.numbers
+
+    def terminate(self, instance_id: str) -> None:
+        """End an instance; its disk and its address are free from then on."""
+        host = self.hosts[instance_id]
+        host.instance = replace(host.instance, state=InstanceState.TERMINATED, address=None)
+        host.gone_at = self.clock.now()
+        for key, (region, zone, relay, attached) in self.volumes.items():
+            if attached == instance_id:
+                self.volumes[key] = (region, zone, relay, None)
+        for address, (region, relay, attached) in self.addresses.items():
+            if attached == instance_id:
+                self.addresses[address] = (region, relay, None)
 
     def is_up(self, host: SimulatedHost) -> bool:
         """Whether the host answers SSH."""
@@ -131,7 +158,8 @@ class World:
             if then_start:
                 self.start_node(host, self.clock.now())
         elif host.node_stops_at is None:
-            host.node_stops_at = self.clock.now() + self.durations.stop
+            slow = host.instance.relay in self.faults.slow_to_stop
+            host.node_stops_at = self.clock.now() + (self.durations.slow_stop if slow else self.durations.stop)
 
     def facts(self, host: SimulatedHost) -> HostFacts:
         """Return what an inspection reads."""
