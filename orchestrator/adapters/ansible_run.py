@@ -28,6 +28,7 @@ gathering = explicit
 host_key_checking = true
 retry_files_enabled = false
 inventory_enabled = yaml
+vars_plugins_enabled =
 internal_poll_interval = 0.001
 local_tmp = {folder}/tmp
 [ssh_connection]

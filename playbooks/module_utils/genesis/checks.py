@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from .files import Wish
@@ -58,7 +59,7 @@ def _check_json(wish: Wish) -> None:
 def _check_sshd(machine: Machine, wish: Wish) -> None:
     # The first value of an option wins in sshd, so the new text goes before the whole present configuration.
     present = machine.read_text("/etc/ssh/sshd_config")
-    with tempfile.TemporaryDirectory(prefix="genesis-check-") as folder:
+    with _scratch_folder() as folder:
         path = Path(folder) / "sshd_config"
         path.write_text(f"{wish.content}\n{present}\n", encoding="utf-8")
         machine.at("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -70,9 +71,17 @@ def _check_sshd(machine: Machine, wish: Wish) -> None:
 def _check_unit(machine: Machine, wish: Wish, release_folder: str) -> None:
     # The link may still point to the previous release, or not exist: the staged one stands in for it.
     text = wish.content.replace(f"{CURRENT}/", f"{release_folder}/")
-    with tempfile.TemporaryDirectory(prefix="genesis-check-") as folder:
+    with _scratch_folder() as folder:
         path = Path(folder) / PurePosixPath(wish.path).name
         path.write_text(text, encoding="utf-8")
         done = machine.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(path)])
     if done.code != 0:
         raise Refused(f"{wish.path}: systemd refuses it: {done.complaint}")
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[str]:
+    import tempfile  # here: a host that has nothing to check does not pay for it at each look
+
+    with tempfile.TemporaryDirectory(prefix="genesis-check-") as folder:
+        yield folder
