@@ -61,6 +61,16 @@ def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     assert missing == []
 
 
+def test_every_function_that_the_architecture_places_in_a_file_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    placed = re.findall(r"`([a-z_/]+\.py): (\w+)`", text)
+    assert placed
+    for name, function in placed:
+        files = [base / name for base in (ROOT / "orchestrator", ROOT / "playbooks") if (base / name).is_file()]
+        assert files, f"there is no {name}"
+        assert f"def {function}(" in files[0].read_text(encoding="utf-8"), f"{name} has no {function}"
+
+
 def test_every_make_target_that_the_documents_name_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     there = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
