@@ -6,13 +6,14 @@ A stop is asked for and not awaited. Retiring needs it to be over, removes what 
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from typing import Any
 
 from . import firewall, unit
 from .claim import check_right, claim
 from .deploying import read_manifest
 from .effects import apply_effects
-from .machine import LOCK, OPT, STATE, UNIT, Machine, Refused
+from .machine import ETC, LOCK, OPT, STATE, UNIT, Machine, Refused
 
 
 def stop(machine: Machine, token: int, store_id: str, *, check: bool = False) -> tuple[bool, dict[str, Any]]:
@@ -56,6 +57,9 @@ def _remove_ours(machine: Machine) -> list[str]:
     if any(path.startswith("/etc/ssh/sshd_config.d/") for path in paths):
         machine.run(["systemctl", "reload", "ssh.service"])
     shutil.rmtree(machine.at(OPT), ignore_errors=True)
+    # What somebody else laid there stays, and the folder with it.
+    with suppress(OSError):
+        machine.at(ETC).rmdir()
     # The lock is held, and goes with its folder's other files only by name; token and store id are released here.
     for entry in machine.at(STATE).iterdir():
         if entry != machine.at(LOCK):
