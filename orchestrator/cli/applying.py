@@ -16,9 +16,10 @@ from rich.console import Console
 from orchestrator.adapters.lease import keep_lease
 from orchestrator.cli.live import LiveView
 from orchestrator.cli.looking import as_json, look, show_status, warn_if_not_ours
-from orchestrator.cli.present import plan_text, status_json, summary_line
+from orchestrator.cli.present import hold_lines, plan_text, status_json, summary_line
 from orchestrator.cli.rehearsing import rehearse_apply
 from orchestrator.cli.wiring import Controller, wire_controller
+from orchestrator.errors import FleetError
 from orchestrator.execution.adopt import adopt_fleet
 from orchestrator.execution.cycle import (
     Ending,
@@ -34,7 +35,7 @@ from orchestrator.execution.execute import Executor
 HOLDS_REMAIN = 2
 
 
-@click.command("apply", epilog="Example: genesis-fleet apply --yes")
+@click.command("apply", short_help="Show the plan, ask, and carry it out.", epilog="Example: genesis-fleet apply --yes")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--confirm", multiple=True, metavar="NAME", help="Allow what a plan may not do unasked; may be repeated.")
 @click.option("--simulate", is_flag=True, help="Play it in a simulated world; touches nothing.")
@@ -52,23 +53,23 @@ def apply_command(fleet: Path, yes: bool, confirm: tuple[str, ...], simulate: bo
     controller = wire_controller(fleet, stop.is_set)
     found = look(controller, console, frozenset(confirm))
     require_ours(found.look.seen, found.look.record)
-    if not as_json:
-        click.echo(plan_text(found))
+    # With --json only the end is data; what is being asked about must be seen all the same.
+    click.echo(plan_text(found), err=as_json)
     require_safe(found)
     waits = any(hold.passes for hold in found.plan.holds)
     if found.plan.nothing_to_do and not waits and not confirm:
         show_status(found, as_json=as_json)
         return HOLDS_REMAIN if found.plan.holds else 0
     if not yes:
-        click.confirm("Apply?", abort=True, err=True)
+        ask("Apply?")
     ending, last = carry_out(controller, found, frozenset(confirm), console, stop)
     if as_json:
         click.echo(json.dumps({**status_json(last.plan), "ending": ending.value}))
     else:
         show_status(last, as_json=False)
-        for hold in last.plan.holds:
-            console.print(f"… {hold.relay}: {hold.wanted} waits: {hold.because}", markup=False, highlight=False)
-    console.print(f"{ending.value}: {summary_line(last.plan)}", markup=False, highlight=False)
+        for line in hold_lines(last.plan.holds):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{ending.value}: {summary_line(last.plan)}", markup=False, highlight=False, soft_wrap=True)
     return 0 if ending is Ending.CONVERGED else HOLDS_REMAIN
 
 
@@ -111,7 +112,22 @@ def _finishing(console: Console, stop: threading.Event) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-@click.command("adopt", epilog="Example: genesis-fleet adopt --yes")
+def ask(question: str) -> None:
+    """Ask on stderr. Raises FleetError unless somebody says yes."""
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        agreed = False
+    if not agreed:
+        raise FleetError(
+            "nothing was changed: nobody said yes", next_step="say y, or give --yes where nobody can answer"
+        )
+
+
+@click.command(
+    "adopt", short_help="Take over a fleet that another store launched.", epilog="Example: genesis-fleet adopt --yes"
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def adopt_command(fleet: Path, yes: bool) -> int:
@@ -131,7 +147,7 @@ def adopt_command(fleet: Path, yes: bool) -> int:
         return 0
     warn_if_not_ours(found, console)
     if not yes:
-        click.confirm(f"{quarrel}.\nTake them over? The other controller will then only read.", abort=True, err=True)
+        ask(f"{quarrel}.\nTake them over? The other controller will then only read.")
     hands = controller.hands
     lease = acquire(hands, controller.holder, found.look.seen, controller.wanted)
     try:

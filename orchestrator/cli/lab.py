@@ -30,7 +30,11 @@ DEFAULT_LAB = "demo"
 name_argument = click.argument("name", default=DEFAULT_LAB)
 
 
-@click.group("lab", epilog="Example: genesis-fleet lab up && genesis-fleet --fleet inventory/lab/fleet.yaml apply")
+@click.group(
+    "lab",
+    short_help="Run a whole cloud on this machine.",
+    epilog="Example: genesis-fleet lab up && genesis-fleet --fleet inventory/lab/fleet.yaml apply",
+)
 def lab_group() -> None:
     """Run a whole cloud on this machine: the AWS API, real machines, partners that make a chain."""
 
@@ -59,7 +63,7 @@ def up_command(name: str, network: Path) -> int:
     return 0
 
 
-@lab_group.command("down", epilog="Example: genesis-fleet lab down demo")
+@lab_group.command("down", short_help="End a lab and all that it made.", epilog="Example: genesis-fleet lab down demo")
 @name_argument
 def down_command(name: str) -> int:
     """End a lab: every process, mount, bridge and namespace that it made, and nothing else."""
@@ -68,7 +72,9 @@ def down_command(name: str) -> int:
     return 0
 
 
-@lab_group.command("status", epilog="Example: genesis-fleet lab status --json")
+@lab_group.command(
+    "status", short_help="Show machines and partners as they are.", epilog="Example: genesis-fleet lab status --json"
+)
 @name_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status_command(name: str, as_json: bool) -> int:
@@ -102,7 +108,9 @@ def status_command(name: str, as_json: bool) -> int:
     return 0
 
 
-@lab_group.command("init", epilog="Example: genesis-fleet lab init mine -o inventory/mine")
+@lab_group.command(
+    "init", short_help="Write the fleet file of a lab.", epilog="Example: genesis-fleet lab init mine -o inventory/mine"
+)
 @name_argument
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to."
@@ -118,7 +126,11 @@ def init_command(name: str, output: Path, network: str) -> int:
     return 0
 
 
-@lab_group.command("ssh", epilog="Example: genesis-fleet lab ssh demo-eu-central-1-01 systemctl status cardano-node")
+@lab_group.command(
+    "ssh",
+    short_help="Open a shell on a relay's machine.",
+    epilog="Example: genesis-fleet lab ssh demo-eu-central-1-01 systemctl status cardano-node",
+)
 @click.argument("relay")
 @click.argument("command", nargs=-1)
 @click.option("--lab", "name", default=None, help="Name of the lab; else the relay name's first word.")
@@ -139,7 +151,7 @@ def ssh_command(relay: str, command: tuple[str, ...], name: str | None) -> int:
     os.execvp("ssh", ["ssh", *options, "-i", key, f"admin@{address}", *command])  # noqa: S606 - becomes the shell
 
 
-def _verb(name: str, text: str) -> click.Command:
+def _verb(name: str, short: str, text: str) -> click.Command:
     @click.argument("relay")
     @click.option("--lab", "lab", default=None, help="Name of the lab; else the relay name's first word.")
     def run(relay: str, lab: str | None, **options: str) -> int:
@@ -149,18 +161,24 @@ def _verb(name: str, text: str) -> click.Command:
         return 0
 
     run.__doc__ = text
-    return click.command(name, help=text, epilog=f"Example: genesis-fleet lab {name} demo-eu-central-1-01")(run)
+    return click.command(
+        name, short_help=short, help=text, epilog=f"Example: genesis-fleet lab {name} demo-eu-central-1-01"
+    )(run)
 
 
-KILL = _verb("kill", "Cut a machine's power: the API says stopped, or running and impaired.")
+KILL = _verb("kill", "Cut a machine's power.", "Cut a machine's power: the API says stopped, or running and impaired.")
 KILL.params.append(
     click.Option(["--leaves"], type=click.Choice(["stopped", "impaired"]), default="stopped", help="What the API says.")
 )
 for verb in (
     KILL,
-    _verb("terminate", "Delete a relay's instance behind our back, as somebody in the console would."),
-    _verb("isolate", "Cut a machine from the network; it goes on running."),
-    _verb("heal", "Undo isolate."),
+    _verb(
+        "terminate",
+        "Delete an instance behind our back.",
+        "Delete a relay's instance behind our back, as somebody in the console would.",
+    ),
+    _verb("isolate", "Cut a machine from the network.", "Cut a machine from the network; it goes on running."),
+    _verb("heal", "Undo isolate.", "Undo isolate."),
 ):
     lab_group.add_command(verb)
 

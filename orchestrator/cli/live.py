@@ -79,7 +79,9 @@ class LiveView:
             return
         parts: list[object] = []
         if self._round is not None:
-            parts += [status_table(self._round.plan, self._in_flight), Text("")]
+            # Header, a blank line, the events and the summary have to fit in as well.
+            rows = self._console.height - len(self._events) - 4
+            parts += [status_table(self._round.plan, self._console.width, self._in_flight, rows), Text("")]
         parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._events]
         if self._round is not None:
             parts.append(Text(f"{self._elapsed()} · {summary_line(self._round.plan)}", style="bold"))

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from orchestrator.cli.inventory import fleet_inventory
+from orchestrator.cli.naming import abbreviate_names
 from orchestrator.cli.present import plan_json, plan_text, status_json, status_table, summary_line
 from orchestrator.cli.wiring import Controller, load_wanted, wire_controller
 from orchestrator.errors import FleetError
@@ -67,7 +68,11 @@ def data_console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
-@click.command("plan", epilog="Example: genesis-fleet plan --json | jq .actions")
+@click.command(
+    "plan",
+    short_help="Show what apply would do, why, and for how long.",
+    epilog="Example: genesis-fleet plan --json | jq .actions",
+)
 @as_json
 @click.option("--confirm", multiple=True, metavar="NAME", help="Allow what a plan may not do unasked.")
 @click.pass_obj
@@ -86,7 +91,11 @@ def plan_command(fleet: Path, as_json: bool, confirm: tuple[str, ...]) -> int:
     return 0 if found.plan.nothing_to_do else CHANGES
 
 
-@click.command("status", epilog="Example: genesis-fleet status --watch")
+@click.command(
+    "status",
+    short_help="Show every relay with phase, health and reason.",
+    epilog="Example: genesis-fleet status --watch",
+)
 @as_json
 @click.option("--watch", is_flag=True, help="Look again until interrupted.")
 @click.pass_obj
@@ -110,13 +119,17 @@ def show_status(found: Round, *, as_json: bool) -> None:
         click.echo(json.dumps(status_json(found.plan)))
         return
     output = data_console()
-    output.print(status_table(found.plan))
+    output.print(status_table(found.plan, output.width))
     output.print(summary_line(found.plan), markup=False, highlight=False, style="bold")
     for warning in found.plan.warnings:
         output.print(f"! {warning}", markup=False, highlight=False, style="yellow")
 
 
-@click.command("render", epilog="Example: genesis-fleet render demo-eu-central-1-01 -o /tmp/relay")
+@click.command(
+    "render",
+    short_help="Print or write the files of one relay.",
+    epilog="Example: genesis-fleet render demo-eu-central-1-01 -o /tmp/relay",
+)
 @click.argument("relay", shell_complete=lambda context, _parameter, text: complete_relays(context, text))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Write under their paths here.")
 @click.option("--offline", is_flag=True, help="Ask no cloud: other relays' addresses are left out.")
@@ -131,7 +144,9 @@ def render_command(fleet: Path, relay: str, output: Path | None, offline: bool) 
         wanted, cloud = controller.wanted, controller.eyes.cloud.observe_cloud()
     rendered = render_fleet(wanted, Observation(cloud, {}, {}, {}))
     if relay not in rendered:
-        raise FleetError(f"{relay} is no relay of this fleet", next_step=f"there are: {', '.join(sorted(rendered))}")
+        raise FleetError(
+            f"{relay} is no relay of this fleet", next_step=f"there are: {', '.join(abbreviate_names(rendered))}"
+        )
     if output is None:
         for file in rendered[relay].files:
             click.echo(f"# {file.path}  {file.owner}:{file.group} {file.mode}  on change: {file.change.name.lower()}")
@@ -163,7 +178,9 @@ def complete_relays(context: click.Context, text: str) -> list[str]:
 
 
 @click.command(
-    "inventory", epilog="Example: ansible-playbook -i inventory/hosts.py playbooks/deploy.yml --check --diff"
+    "inventory",
+    short_help="Print the Ansible inventory as JSON.",
+    epilog="Example: ansible-playbook -i inventory/hosts.py playbooks/deploy.yml --check --diff",
 )
 @click.option("--list", "listing", is_flag=True, help="Ignored; what Ansible calls an inventory script with.")
 @click.option("--host", metavar="NAME", help="Answer for one host, as Ansible may ask.")

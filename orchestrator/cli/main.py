@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -26,6 +28,8 @@ WRONG_USAGE = 64
 
 INTERRUPTED = 130
 
+PROGRAM = "genesis-fleet"
+
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,7 +44,7 @@ INTERRUPTED = 130
     show_default="$GENESIS_FLEET, else fleet.yaml in this folder",
     help="The fleet file.",
 )
-@click.version_option(__version__, prog_name="genesis-fleet")
+@click.version_option(__version__, prog_name=PROGRAM)
 @click.pass_context
 def cli(context: click.Context, fleet: Path) -> None:
     """Run a trusted network of Cardano bootstrap relays from one file."""
@@ -65,28 +69,46 @@ for command in (
 
 
 def main() -> None:
-    """Run a command; every expected error becomes a message and an exit code, never a traceback."""
+    """Run the command line and end with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that knows no "…" shows a question mark rather than nothing at all.
+            stream.reconfigure(errors="replace")
+    sys.exit(run_command(lambda: cli.main(prog_name=PROGRAM, standalone_mode=False)))
+
+
+def run_command(command: Callable[[], object]) -> int:
+    """Run a command and return its exit code; every expected error becomes a message, never a traceback."""
     try:
-        status = cli.main(standalone_mode=False)
+        status = command()
+        sys.stdout.flush()
     except click.UsageError as error:
         error.show()
-        sys.exit(WRONG_USAGE)
+        return WRONG_USAGE
     except click.exceptions.Exit as ending:
-        sys.exit(ending.exit_code)
+        return ending.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; running the command again takes up what is there", err=True)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except FleetError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, style="red", soft_wrap=True)
-        sys.exit(error.exit_code)
+        return _complain(str(error), error.exit_code)
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is wrong, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _complain(f"{error.filename}: {error.strerror}", 1)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(text: str, exit_code: int) -> int:
+    Console(stderr=True).print(f"error: {text}", markup=False, highlight=False, style="red", soft_wrap=True)
+    return exit_code
 
 
 if __name__ == "__main__":

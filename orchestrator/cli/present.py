@@ -10,6 +10,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.naming import name_lines
+from orchestrator.cli.tables import Column, fit_table
 from orchestrator.execution.cycle import Round
 from orchestrator.fleet.observation import InFlight
 from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, Prepare, RelayView
@@ -69,25 +71,35 @@ def plan_json(found: Round) -> dict[str, Any]:
     }
 
 
-def status_table(plan: Plan, in_flight: Mapping[str, InFlight] | None = None) -> Table:
-    """Return a line per relay with phase and reason, and the summary below."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("relay", "address", "phase", "health", "release", "tip age"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for view in plan.relays:
-        work = (in_flight or {}).get(view.name)
-        phase = f"{view.phase.value} ({work.intent})" if work else view.phase.value
-        table.add_row(
-            view.name,
-            view.address or "–",
-            phase,
-            Text(view.health.value, style=COLOURS[view.health]),
-            view.release or "–",
-            "–" if view.tip_age_seconds is None else f"{view.tip_age_seconds:.0f} s",
-            describe_why(view),
-        )
+def status_table(
+    plan: Plan, width: int, in_flight: Mapping[str, InFlight] | None = None, most_rows: int | None = None
+) -> Table:
+    """Return a line per relay with phase and reason. Where lines are few, relays that just serve are left out first."""
+    busy = in_flight or {}
+    views = plan.relays
+    if most_rows is not None and len(views) > most_rows:
+        views = tuple(v for v in views if v.health is not Health.HEALTHY or v.name in busy)[: max(most_rows - 1, 1)]
+    columns = [
+        Column("relay", [view.name for view in views]),
+        Column("address", [view.address or "–" for view in views], goes=1),
+        Column("phase", [_phase(view, busy.get(view.name)) for view in views]),
+        Column("health", [Text(view.health.value, style=COLOURS[view.health]) for view in views], goes=2),
+        Column("release", [view.release or "–" for view in views], goes=3),
+        Column("tip age", [_age(view.tip_age_seconds) for view in views], goes=4),
+        Column("why", [Text(describe_why(view)) for view in views]),
+    ]
+    table = fit_table(columns, width)
+    if len(views) < len(plan.relays):
+        table.add_row(f"… {len(plan.relays) - len(views)} more")
     return table
+
+
+def _phase(view: RelayView, work: InFlight | None) -> str:
+    return f"{view.phase.value} ({work.intent})" if work else view.phase.value
+
+
+def _age(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:.0f} s"
 
 
 def describe_why(view: RelayView) -> str:
@@ -112,8 +124,8 @@ def plan_text(found: Round) -> str:
     plan = found.plan
     lines = [f"! {warning}" for warning in plan.warnings]
     lines += [f"✗ refused: {refusal}" for refusal in found.refusals]
-    lines += _grouped(plan.actions)
-    lines += [f"… {hold.relay}: {hold.wanted} waits: {hold.because}" for hold in plan.holds]
+    lines += _action_lines(plan.actions)
+    lines += hold_lines(plan.holds)
     if not plan.actions and not plan.holds:
         lines.append("Nothing to do: everything is as the fleet file says.")
     else:
@@ -153,19 +165,38 @@ def describe_hold(hold: Hold) -> str:
     return f"{hold.relay}: {hold.wanted} waits: {hold.because}"
 
 
-def _grouped(actions: tuple[Action, ...]) -> list[str]:
+def _action_lines(actions: tuple[Action, ...]) -> list[str]:
     """One line for relays that get the same treatment for the same reason: twenty lines alike tell nothing more."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for action in actions:
-        reason = action.reason
-        for word in (getattr(getattr(action, "instance", None), "instance_id", None), action.relay):
-            reason = reason.replace(word, "it") if word else reason
+        instance = getattr(action, "instance", None)
+        reason = _of_any(action.reason, action.relay, instance.instance_id if instance else None)
         detail = describe_detail(action) if not isinstance(action, Launch) else ""
         groups.setdefault((describe_kind(action), detail, reason), []).append(action.relay)
     return [
-        f"+ {kind} {', '.join(relays)}{f' ({detail})' if detail else ''}: {reason}"
+        line
         for (kind, detail, reason), relays in groups.items()
+        for line in name_lines(f"+ {kind}", relays, f"{f' ({detail})' if detail else ''}: {reason}")
     ]
+
+
+def hold_lines(holds: tuple[Hold, ...]) -> list[str]:
+    """One line for relays that wait with the same thing for the same reason."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for hold in holds:
+        groups.setdefault((hold.wanted, _of_any(hold.because, hold.relay, None)), []).append(hold.relay)
+    return [
+        line
+        for (wanted, because), relays in groups.items()
+        for line in name_lines("…", relays, f": {wanted} waits: {because}")
+    ]
+
+
+def _of_any(reason: str, *names: str | None) -> str:
+    """Return a reason without the names of the one that it is about, so that reasons alike are seen to be alike."""
+    for name in names:
+        reason = reason.replace(name, "it") if name else reason
+    return reason
 
 
 def _wanted(plan: Plan) -> int:

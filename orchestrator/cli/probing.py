@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.cli.looking import data_console
+from orchestrator.cli.tables import Column, fit_table
 from orchestrator.errors import FleetError
 from orchestrator.ouroboros.client import ProbeTimeouts, run_probes
 from orchestrator.ouroboros.targets import BadTarget, Target, parse_target
@@ -23,7 +25,11 @@ SLOT_LENGTH_SECONDS = 1.0
 """Of every known network."""
 
 
-@click.command("probe", epilog="Example: genesis-fleet probe --network preview preview-node.play.dev.cardano.org:3001")
+@click.command(
+    "probe",
+    short_help="Ask relays for handshake, keep-alive and tip.",
+    epilog="Example: genesis-fleet probe --network preview preview-node.play.dev.cardano.org:3001",
+)
 @click.argument("targets", nargs=-1, required=True, metavar="HOST:PORT…")
 @click.option("--network", type=click.Choice(sorted(MAGICS)), help="A known network; else the fleet file's.")
 @click.option("--magic", type=click.IntRange(0, 2**32 - 1), help="The magic of another network.")
@@ -68,7 +74,8 @@ def probe_command(
         for result in results:
             click.echo(json.dumps(probe_json(result)))
     else:
-        data_console().print(_table(results))
+        output = data_console()
+        output.print(_table(results, output.width))
     return exit_code(results)
 
 
@@ -87,6 +94,7 @@ def probe_json(result: ProbeResult) -> dict[str, Any]:
         "target": str(Target(result.address, result.port)),
         "verdict": result.verdict.value,
         "detail": result.detail,
+        "rtt": _mean_rtt(result),
         "connect_rtt": result.connect_rtt_seconds,
         "handshake_rtt": result.handshake_rtt_seconds,
         "keepalive_rtts": list(result.keepalive_rtts_seconds),
@@ -119,28 +127,29 @@ def _network(fleet: Path, network: str | None, magic: int | None) -> tuple[int, 
     return loaded.spec.network.magic, SlotClock(loaded.slot_zero_unix, loaded.slot_length_seconds)
 
 
-def _table(results: tuple[ProbeResult, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("target", "verdict", "rtt", "version", "magic", "slot", "block", "hash", "tip age"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("detail", overflow="fold")
-    for result in results:
-        tip = result.tip
-        rtts = result.keepalive_rtts_seconds
-        table.add_row(
-            str(Target(result.address, result.port)),
-            result.verdict.value,
-            f"{1000 * sum(rtts) / len(rtts):.1f} ms" if rtts else "–",
-            _text(result.negotiated_version),
-            _text(result.magic),
-            _text(tip.slot if tip else None),
-            _text(tip.block if tip else None),
-            tip.hash.hex()[:12] if tip and tip.hash else "–",
-            "–" if result.tip_age_seconds is None else f"{result.tip_age_seconds:.0f} s",
-            result.detail,
-        )
-    return table
+def _table(results: tuple[ProbeResult, ...], width: int) -> Table:
+    tips = [result.tip for result in results]
+    return fit_table(
+        [
+            Column("target", [str(Target(result.address, result.port)) for result in results]),
+            Column("verdict", [result.verdict.value for result in results]),
+            Column("rtt", [_text(_mean_rtt(result), "{:.1f} ms", 1000) for result in results], goes=1),
+            Column("version", [_text(result.negotiated_version) for result in results], goes=6),
+            Column("magic", [_text(result.magic) for result in results], goes=5),
+            Column("slot", [_text(tip.slot if tip else None) for tip in tips], goes=3),
+            Column("block", [_text(tip.block if tip else None) for tip in tips], goes=4),
+            Column("hash", [tip.hash.hex()[:12] if tip and tip.hash else "–" for tip in tips], goes=7),
+            Column("tip age", [_text(result.tip_age_seconds, "{:.0f} s") for result in results], goes=2),
+            Column("detail", [Text(result.detail) for result in results]),
+        ],
+        width,
+    )
 
 
-def _text(value: int | None) -> str:
-    return "–" if value is None else str(value)
+def _mean_rtt(result: ProbeResult) -> float | None:
+    rtts = result.keepalive_rtts_seconds
+    return sum(rtts) / len(rtts) if rtts else None
+
+
+def _text(value: float | None, form: str = "{}", factor: int = 1) -> str:
+    return "–" if value is None else form.format(value * factor)

@@ -32,9 +32,10 @@ def rehearse_apply(fleet: Path, console: Console, *, as_json: bool) -> int:
             f"{seconds:7.0f} s {event.relay}: {event.intent} {event.outcome}: {event.text}",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
     if as_json:
-        click.echo(json.dumps(status_json(last.plan)))
+        click.echo(json.dumps({**status_json(last.plan), "ending": ending.value}))
     else:
         show_status(last, as_json=False)
     return 0 if ending is Ending.CONVERGED else 2

@@ -16,7 +16,11 @@ from orchestrator.spec.starter import render_starter
 SCHEMA_FILE = "fleet.schema.json"
 
 
-@click.command("validate", epilog="Example: genesis-fleet --fleet inventory/lab/fleet.yaml validate")
+@click.command(
+    "validate",
+    short_help="Check the fleet file and its network folder.",
+    epilog="Example: genesis-fleet --fleet inventory/lab/fleet.yaml validate",
+)
 @click.pass_obj
 def validate_command(fleet: Path) -> int:
     """Check the fleet file and its network folder; report every error with its line."""
@@ -26,7 +30,11 @@ def validate_command(fleet: Path) -> int:
     return 0
 
 
-@click.command("init", epilog="Example: genesis-fleet init --cloud aws --name bootstrap inventory/bootstrap")
+@click.command(
+    "init",
+    short_help="Write a commented starter fleet file.",
+    epilog="Example: genesis-fleet init --cloud aws --name bootstrap inventory/bootstrap",
+)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option(
     "--cloud", type=click.Choice(["aws", "static"]), default="aws", show_default=True, help="Where hosts come from."
@@ -49,14 +57,22 @@ def init_command(folder: Path, cloud: str, name: str) -> int:
     return 0
 
 
-@click.command("schema", epilog="Example: genesis-fleet schema > fleet.schema.json")
+@click.command(
+    "schema",
+    short_help="Print the JSON schema of the fleet file.",
+    epilog="Example: genesis-fleet schema > fleet.schema.json",
+)
 def schema_command() -> int:
     """Print the JSON schema of the fleet file, for editors and checks."""
     click.echo(render_schema(), nl=False)
     return 0
 
 
-@click.command("completion", epilog="Example: genesis-fleet completion bash > /etc/bash_completion.d/genesis-fleet")
+@click.command(
+    "completion",
+    short_help="Print a shell's completion script.",
+    epilog="Example: genesis-fleet completion bash > /etc/bash_completion.d/genesis-fleet",
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion_command(context: click.Context, shell: str) -> int:
