@@ -6,7 +6,7 @@ controller, left half done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -147,7 +147,7 @@ def _save_what_was_seen(eyes: Eyes, hands: Hands, look: Look) -> bool:
     confirmed = observe_confirmations(eyes.hosts, look.seen, look.spec, look.record)
     for identity in confirmed:
         hands.store.save_identity(identity)
-        _forget_one_time_key(hands, look.record, identity)
+    _forget_what_nobody_needs(hands.store, look, confirmed)
     for instance in look.seen.cloud.instances:
         known = look.record.identities.get(instance.instance_id)
         if known is not None and instance.host_key is None and instance.state not in GONE:
@@ -166,8 +166,13 @@ def _answered_launches(look: Look) -> list[LaunchIntent]:
     ]
 
 
-def _forget_one_time_key(hands: Hands, record: FleetRecord, identity: Identity) -> None:
-    """Drop the launch request with the private half of a key that nobody accepts any more."""
-    for intent in record.intents:
-        if intent.instance_id == identity.instance_id and intent.request_json:
-            hands.store.save_intent(replace(intent, request_json=""))
+def _forget_what_nobody_needs(store: StorePort, look: Look, confirmed: Sequence[Identity]) -> None:
+    """Drop one-time keys that nobody accepts any more, and instances that are gone; also what an earlier run left."""
+    sure = {i.instance_id for i in (*look.record.identities.values(), *confirmed) if i.confirmed}
+    for intent in look.record.intents:
+        if intent.instance_id in sure and intent.request_json:
+            store.save_intent(replace(intent, request_json=""))
+    known = {*look.record.identities, *(i.instance_id for i in look.record.intents if i.request_json)}
+    for instance in look.seen.cloud.instances:
+        if instance.state in GONE and instance.instance_id in known:
+            store.delete_instance(instance.instance_id)

@@ -27,6 +27,14 @@ class VirtualClock:
         self._number += 1
         heapq.heappush(self._agenda, (self._now + after, self._number, work))
 
+    def drop(self) -> None:
+        """Forget everything on the agenda: it died with the controller that had begun it."""
+        self._agenda.clear()
+
+    def delay(self, by: timedelta) -> None:
+        """Let everything on the agenda happen later: a controller that was frozen and wakes up."""
+        self._agenda = [(due + by, number, work) for due, number, work in self._agenda]
+
     def wait(self, seconds: float, until: Callable[[], bool]) -> None:
         """Let up to `seconds` pass, running what is due, and stop as soon as `until()` holds."""
         deadline = self._now + timedelta(seconds=seconds)

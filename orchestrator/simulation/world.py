@@ -115,6 +115,12 @@ class World:
             if attached == instance_id:
                 self.addresses[address] = (region, relay, None)
 
+    def stop_instance(self, relay: str) -> None:
+        """Let the machines of a relay die as the cloud sees it; their disks and addresses stay with them."""
+        for host in self.hosts.values():
+            if host.instance.relay == relay and host.instance.state is InstanceState.RUNNING:
+                host.instance = replace(host.instance, state=InstanceState.STOPPED)
+
     def is_up(self, host: SimulatedHost) -> bool:
         """Whether the host answers SSH."""
         relay = host.instance.relay

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.adapters.assets import load_templates
+from orchestrator.execution.cycle import Ending
 from orchestrator.planning.look import Wanted
 from orchestrator.rendering.values import NetworkFiles
 from orchestrator.simulation.rehearsal import Rehearsal, make_rehearsal
 from orchestrator.spec.model import FleetSpec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+SMALL = {"eu-central-1": 2, "us-east-1": 2}
 
 REGIONS = ("ap-southeast-1", "eu-central-1", "sa-east-1", "us-east-1")
 
@@ -57,3 +60,17 @@ def wanted(spec: FleetSpec | None = None) -> Wanted:
 def rehearsal(spec: FleetSpec | None = None) -> Rehearsal:
     """A controller in front of an empty world."""
     return make_rehearsal(wanted(spec))
+
+
+def serving_fleet(spec: FleetSpec | None = None) -> Rehearsal:
+    """A controller in front of a fleet that serves; what it took to get there is forgotten."""
+    made = rehearsal(spec)
+    ending, last = made.run()
+    assert ending is Ending.CONVERGED, last.plan.holds
+    made.events.clear()
+    return made
+
+
+def resubmit(made: Rehearsal, spec: FleetSpec) -> Rehearsal:
+    """The same world and store, and another fleet file in front of them."""
+    return Rehearsal(wanted(spec), made.world, made.store, made.events, made.report)
