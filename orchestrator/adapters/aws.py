@@ -52,8 +52,18 @@ Answer = TypeVar("Answer")
 class AwsCloud:
     """CloudPort by boto3. Credentials and endpoints come from where every AWS tool takes them."""
 
-    def __init__(self, spec: FleetSpec, store_id: str, clock: ClockPort, session: boto3.Session | None = None) -> None:
+    def __init__(
+        self,
+        spec: FleetSpec,
+        store_id: str,
+        clock: ClockPort,
+        session: boto3.Session | None = None,
+        *,
+        former_regions: frozenset[str] = frozenset(),
+    ) -> None:
+        """Speak for one fleet. `former_regions` are looked at as well: what was launched there before may still be."""
         self._spec = spec
+        self._regions = sorted({*spec.regions, *former_regions})
         self._store_id = store_id
         self._clients = Clients(spec.cloud.profile, clock, session)
         self._quota = AddressQuota(self._clients)
@@ -62,7 +72,7 @@ class AwsCloud:
 
     def observe_cloud(self) -> CloudView:
         """List everything that carries this fleet's tag; a region that does not answer is named with the reason."""
-        regions = sorted(self._spec.regions)
+        regions = self._regions
         looks = dict(zip(regions, self._side_by_side(regions, self._look), strict=True))
         refused = {region: look for region, look in looks.items() if isinstance(look, CloudRefused)}
         for refusal in refused.values():
@@ -129,7 +139,7 @@ class AwsCloud:
 
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
         """Tag what the fleet has with another store's id; the instances last, so that a crash leaves them to be adopted."""
-        regions = sorted({each.region for each in instances} | set(self._spec.regions))
+        regions = sorted({each.region for each in instances} | set(self._regions))
 
         def adopt(region: str) -> None:
             own = [each.instance_id for each in instances if each.region == region]

@@ -102,17 +102,18 @@ def observe_region(clients: Clients, quota: AddressQuota, spec: FleetSpec, regio
     volumes = clients.pages(region, "describe_volumes", "Volumes", Filters=ours)
     # All of the account: the quota counts them all.
     addresses = clients.call(region, "describe_addresses").get("Addresses", ())
-    wanted = spec.regions[region].subnets
+    asked = spec.regions.get(region)
+    wanted = asked.subnets if asked is not None else ()
     subnets = find_subnets(clients, region, wanted)
     warnings = [
         f"{region}: subnet {missing} of the fleet file does not exist there"
         for missing in wanted
         if missing not in subnets
     ]
-    for group in find_groups(clients, spec, region):
+    for group in find_groups(clients, spec, region) if asked is not None else ():
         warnings += describe_differences(spec, region, group)
     free = _count_free(quota, region, len(addresses))
-    if free is None and spec.regions[region].addresses == "elastic":
+    if free is None and asked is not None and asked.addresses == "elastic":
         warnings.append(
             f"{region}: the quota of elastic addresses cannot be read (servicequotas:GetServiceQuota); "
             "whether it suffices shows at the launch"

@@ -20,6 +20,7 @@ from orchestrator.errors import FleetError
 from orchestrator.execution.execute import Hands
 from orchestrator.execution.observe import Eyes
 from orchestrator.execution.ports import CloudPort
+from orchestrator.fleet.record import FleetRecord
 from orchestrator.lab.running import find_lab, lab_environment
 from orchestrator.ouroboros.client import ProbeTimeouts
 from orchestrator.ouroboros.verdicts import SlotClock
@@ -68,7 +69,7 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
     state.mkdir(mode=0o700, exist_ok=True)
     store = open_store(spec.controller.store or f"sqlite:///{state / 'store.db'}", spec.fleet)
     clock = WallClock()
-    cloud = make_cloud(spec, store.load().store_id, clock)
+    cloud = make_cloud(spec, store.load(), clock)
     hosts = AnsibleHosts(found.playbooks, state, private_key, spec.controller.forks, cancelled)
     wire = make_wire(fleet)
     background = BackgroundThreads()
@@ -84,15 +85,16 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
     )
 
 
-def make_cloud(spec: FleetSpec, store_id: str, clock: WallClock) -> CloudPort:
+def make_cloud(spec: FleetSpec, record: FleetRecord, clock: WallClock) -> CloudPort:
     """Return the cloud's adapter; boto3 is loaded only where it is needed."""
     if spec.cloud.kind == "static":
         from orchestrator.adapters.static import StaticCloud
 
-        return StaticCloud(spec, store_id)
+        return StaticCloud(spec, record.store_id)
     from orchestrator.adapters.aws import AwsCloud
 
-    return AwsCloud(spec, store_id, clock)
+    former = frozenset(intent.region for intent in record.intents if intent.instance_id is not None)
+    return AwsCloud(spec, record.store_id, clock, former_regions=former)
 
 
 def make_wire(fleet: LoadedFleet) -> Wire:

@@ -199,6 +199,7 @@ class Executor:
             authorized_key=self._authorized_key,
             one_time_private_key=key.private,
             one_time_public_key=key.public,
+            ssh_port=spec.ssh.port,
         )
         identity = ServerIdentity(
             action.relay, action.region, action.generation, action.attempt, token, action.subnet, user_data

@@ -6,7 +6,7 @@ nothing, so work on it is never charged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.planning.plan import Health, RelayView
@@ -29,7 +29,7 @@ class Budget:
         """Return why this serving relay may not be taken out now, with numbers; None if it may."""
         limit = self.policy.max_unavailable
         if len(self.out) >= limit:
-            return f"{len(self.out)} of {limit} relays that may be out are out ({_some(self.out)})"
+            return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(self.out)})"
         out_here = sum(1 for name in self.out if name.rpartition("-")[0] == relay.rpartition("-")[0])
         limit_here = self.policy.max_unavailable_per_region
         if out_here >= limit_here:
@@ -38,6 +38,13 @@ class Budget:
         if not others and region not in self.dark_regions:
             return f"it is the last serving relay of {region}; `--confirm dark-region:{region}` allows it"
         return None
+
+    def why_not_retire(self, relay: str) -> str | None:
+        """Return why a relay nobody wants any more may not go out now: what leaves draws on the same budget."""
+        limit = self.policy.max_unavailable
+        if relay in self.out or len(self.out) < limit:
+            return None
+        return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(self.out)})"
 
     def take(self, relay: str, region: str) -> Budget:
         """Return the budget with this relay out."""
@@ -54,6 +61,7 @@ def count_budget(
     return Budget(policy, frozenset(v.name for v in wanted if v.name not in names), frozenset(serving), dark_regions)
 
 
-def _some(names: frozenset[str]) -> str:
+def name_some(names: Collection[str]) -> str:
+    """Return the first three names, and how many more there are."""
     shown = sorted(names)
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")

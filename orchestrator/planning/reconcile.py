@@ -19,18 +19,21 @@ from orchestrator.planning.assess import (
     list_slots,
     why_keys_disagree,
 )
-from orchestrator.planning.budget import Budget, count_budget
+from orchestrator.planning.budget import Budget, count_budget, name_some
 from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import render_fleet
-from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView
+from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView, Stage
 from orchestrator.planning.retiring import plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.steps import plan_step
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
 
 DARK_REGION = "dark-region:"
+
+BUDGETED = ("restart", "stop")
+"""What holds for want of budget are called."""
 
 DISTURBING = ("deploy", "stop")
 """Intents whose relay counts as out from the moment they were started."""
@@ -45,7 +48,7 @@ def plan_fleet(look: Look) -> Plan:
         return _hold_all(views, look)
     rendered = render_fleet(look.wanted, look.seen, _quarantined(views))
     budget = _count_budget(views, look)
-    out_before = len(budget.out)
+    budget_before, out_before = budget, len(budget.out)
     steps: list[Action | Hold] = []
     for slot in _most_out_first(slots, views):
         view, step = _plan_slot(slot, views[slot.relay.name], rendered[slot.relay.name], look, budget, steps)
@@ -55,7 +58,8 @@ def plan_fleet(look: Look) -> Plan:
         if step is not None:
             steps.append(step)
         steps.extend(plan_older_generations(slot, view, look))
-    surplus_views, surplus_steps = plan_surplus([relay.name for relay in relays], look)
+    steps, budget = _gate_on_staging(steps, budget_before, budget, look)
+    surplus_views, surplus_steps, budget = plan_surplus([relay.name for relay in relays], look, budget)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
     steps = _tell_what_passes(_one_action_each(steps, look.seen), budget)
@@ -88,6 +92,29 @@ def _may_be_worked_on(slot: Slot, look: Look) -> bool:
     return isinstance(look.seen.hosts.get(slot.current.instance_id), HostFacts)
 
 
+def _gate_on_staging(
+    steps: Sequence[Action | Hold], before: Budget, budget: Budget, look: Look
+) -> tuple[list[Action | Hold], Budget]:
+    """Disturb no relay that serves until every relay that can be asked has staged what is wanted.
+
+    A release that cannot be downloaded, or a disk without room for it, shows before anything was disturbed.
+    """
+    unstaged = {
+        step.relay for step in steps if isinstance(step, Stage) or (isinstance(step, Hold) and step.wanted == "stage")
+    }
+    unstaged |= {name for name, work in look.seen.in_flight.items() if work.intent == "stage"}
+    if not unstaged:
+        return list(steps), budget
+    because = f"{len(unstaged)} relays have not staged what is wanted ({name_some(unstaged)})"
+    gated: list[Action | Hold] = [
+        Hold(step.relay, "restart", f"{step.reason}; {because}", passes=True)
+        if isinstance(step, Deploy) and step.disturbs
+        else step
+        for step in steps
+    ]
+    return gated, before
+
+
 def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[Action | Hold]:
     """At most one work on a relay at a time: the first planned one; what is under way already comes before all."""
     busy = set(seen.in_flight)
@@ -106,9 +133,9 @@ def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[
 
 def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget) -> list[Action | Hold]:
     """Waiting for the budget ends by itself only if one of those that are out is on its way back."""
-    moving = {step.relay for step in steps if not isinstance(step, Hold) or (step.passes and step.wanted != "restart")}
+    moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in BUDGETED)}
     passes = bool(moving & budget.out)
-    return [replace(s, passes=passes) if isinstance(s, Hold) and s.wanted == "restart" else s for s in steps]
+    return [replace(s, passes=passes) if isinstance(s, Hold) and s.wanted in BUDGETED else s for s in steps]
 
 
 def _quarantined(views: Mapping[str, RelayView]) -> frozenset[str]:

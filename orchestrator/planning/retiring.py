@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from orchestrator.fleet.observation import ElasticAddress, HostFacts, Instance, InstanceState, UnitState, Volume
 from orchestrator.planning.assess import GONE, Slot, is_identified, why_dead
+from orchestrator.planning.budget import Budget
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Release, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
@@ -33,10 +34,14 @@ def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Acti
     return steps
 
 
-def plan_surplus(wanted: Sequence[str], look: Look) -> tuple[list[RelayView], list[Action | Hold]]:
-    """Retire the instances of relays that the fleet file no longer asks for."""
+def plan_surplus(
+    wanted: Sequence[str], look: Look, budget: Budget
+) -> tuple[list[RelayView], list[Action | Hold], Budget]:
+    """Retire the instances of relays that the fleet file no longer asks for, no more at once than the budget allows."""
     views: list[RelayView] = []
     steps: list[Action | Hold] = []
+    for name in _being_stopped(wanted, look):
+        budget = budget.take(name, "")
     for instance in sorted(look.seen.cloud.instances, key=lambda i: (i.relay, i.generation)):
         if instance.relay in wanted or instance.state in GONE:
             continue
@@ -51,8 +56,24 @@ def plan_surplus(wanted: Sequence[str], look: Look) -> tuple[list[RelayView], li
         if (work := look.seen.in_flight.get(instance.relay)) is not None:
             steps.append(Hold(instance.relay, "retire", work.progress or f"{work.intent} is under way", passes=True))
         else:
-            steps.append(plan_leaving(instance, reason, look))
-    return views, steps
+            step = plan_leaving(instance, reason, look)
+            full = budget.why_not_retire(instance.relay) if isinstance(step, Stop) else None
+            if full is not None:
+                step = Hold(instance.relay, "stop", f"{reason}; {full}")
+            elif isinstance(step, Stop):
+                budget = budget.take(instance.relay, instance.region)
+            steps.append(step)
+    return views, steps, budget
+
+
+def _being_stopped(wanted: Sequence[str], look: Look) -> list[str]:
+    """Name the surplus relays whose node is on its way down: they are out, and not gone yet."""
+    stopping = {name for name, work in look.seen.in_flight.items() if work.intent == "stop"}
+    for instance in look.seen.cloud.instances:
+        facts = _facts(look.seen.hosts, instance)
+        if facts is not None and facts.unit is UnitState.DEACTIVATING:
+            stopping.add(instance.relay)
+    return sorted(stopping - set(wanted))
 
 
 def plan_releases(slots: Sequence[Slot], views: Mapping[str, RelayView], look: Look) -> list[Action | Hold]:

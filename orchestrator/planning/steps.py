@@ -58,7 +58,12 @@ def plan_step(
 def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, spec: FleetSpec) -> RelayView:
     """Compare the host with what was rendered; running digests tell what the node really started with."""
     paths = compare_files(rendered.files, facts.files)
-    classes = {file.path: file.change for file in rendered.files}
+    # Owner and mode alone are put right beside a running node: only other content asks it to do something.
+    classes = {
+        file.path: file.change
+        for file in rendered.files
+        if (seen := facts.files.get(file.path)) is None or seen.sha256 != file.sha256
+    }
     changes = [classes.get(path, ChangeClass.NONE) for path in paths]
     drift = list(paths)
     if facts.release != rendered.release.sha256:
