@@ -31,6 +31,9 @@ _View = Callable[[Phase, Health, str], RelayView]
 
 GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 
+ANSWERS = (Verdict.OK, Verdict.STALE_TIP)
+"""Somebody is there and speaks our protocol."""
+
 MOSTLY_UNKNOWN_SHARE = 3
 """When more than one in this many known relays is UNKNOWN, it is the controller that is cut off, not they."""
 
@@ -108,10 +111,10 @@ def why_dead(instance: Instance, look: Look) -> str | None:
         return None
     if instance.status is InstanceStatus.IMPAIRED:
         return f"the cloud says {instance.instance_id} is impaired, and it does not answer"
-    if not _others_answer(instance, look.seen):
+    if not _others_answer(instance, look):
         return None
     sighting = look.seen.sightings.get(instance.relay)
-    if sighting is not None and sighting.verdict in (Verdict.OK, Verdict.STALE_TIP):
+    if sighting is not None and sighting.verdict in ANSWERS:
         return None
     if (
         instance.instance_id not in look.record.identities
@@ -165,15 +168,29 @@ def is_missed_briefly(instance: Instance | None, look: Look) -> bool:
     return look.now - since < look.spec.rollout.retry_after
 
 
-def is_mostly_unknown(views: Sequence[RelayView]) -> bool:
-    """Whether so many relays are UNKNOWN that it is the controller that must be cut off."""
+def is_mostly_unknown(views: Sequence[RelayView], look: Look) -> bool:
+    """Whether so many relays are UNKNOWN that it is the controller that must be cut off.
+
+    Those that count as dead for nothing but their silence are among them: many that fell silent are no reason to replace many.
+    """
     known = [view for view in views if view.instance is not None or view.phase is Phase.UNKNOWN]
-    unknown = sum(1 for view in known if view.phase is Phase.UNKNOWN)
+    unknown = sum(1 for view in known if view.phase is Phase.UNKNOWN or _fell_silent(view, look.record))
     return unknown * MOSTLY_UNKNOWN_SHARE > len(known)
 
 
-def _others_answer(instance: Instance, observation: Observation) -> bool:
-    """Whether most other hosts of the region (of the fleet, where it is alone in its region) answer."""
+def _fell_silent(view: RelayView, record: FleetRecord) -> bool:
+    instance = view.instance
+    if view.phase is not Phase.DEAD or instance is None or not is_identified(instance, record):
+        return False
+    return instance.state is InstanceState.RUNNING and instance.status is not InstanceStatus.IMPAIRED
+
+
+def _others_answer(instance: Instance, look: Look) -> bool:
+    """Whether a partner answers, and most other hosts of the region (of the fleet, where it is alone in its region)."""
+    observation = look.seen
+    partners = [observation.sightings.get(partner.name) for partner in look.spec.partners]
+    if partners and not any(seen is not None and seen.verdict in ANSWERS for seen in partners):
+        return False
     others = [i for i in observation.cloud.instances if i.instance_id != instance.instance_id and i.state not in GONE]
     peers = [i for i in others if i.region == instance.region] or others
     asked = [observation.hosts[i.instance_id] for i in peers if i.instance_id in observation.hosts]

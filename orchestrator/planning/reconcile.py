@@ -44,7 +44,7 @@ def plan_fleet(look: Look) -> Plan:
     relays = wanted_relays(look.spec)
     slots = list_slots(relays, look.seen, look.record)
     views = {slot.relay.name: assess_relay(slot, look) for slot in slots}
-    if is_mostly_unknown(list(views.values())):
+    if is_mostly_unknown(list(views.values()), look):
         return _hold_all(views, look)
     rendered = render_fleet(look.wanted, look.seen, _quarantined(views))
     budget = _count_budget(views, look)
@@ -156,9 +156,9 @@ def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView]) -> 
 
 def _hold_all(views: Mapping[str, RelayView], look: Look) -> Plan:
     seen = look.seen
-    unknown = sum(1 for view in views.values() if view.phase is Phase.UNKNOWN)
+    unknown = sum(1 for view in views.values() if view.phase in (Phase.UNKNOWN, Phase.DEAD))
     because = (
-        f"{unknown} of {len(views)} relays are UNKNOWN: the controller itself is probably cut off; nothing is done"
+        f"{unknown} of {len(views)} relays do not answer: the controller itself is probably cut off; nothing is done"
     )
     holds = tuple(
         Hold(v.name, "look", v.reason if v.phase is Phase.UNKNOWN else because, is_missed_briefly(v.instance, look))

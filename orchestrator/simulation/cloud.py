@@ -93,6 +93,8 @@ class SimulatedCloud:
     def run_furnish(self, instance: Instance) -> str:
         """Attach disk and address, finding before making."""
         world = self._world
+        if world.hosts[instance.instance_id].instance.state is not InstanceState.RUNNING:
+            raise CloudUnavailable(f"{instance.instance_id} does not run")
         world.effect()
         mine = [key for key, v in world.volumes.items() if v[1] == instance.zone and v[2] == instance.relay]
         free = [key for key in mine if world.volumes[key][3] in (None, instance.instance_id)]

@@ -55,7 +55,7 @@ class SimulatedHost:
 
 @dataclass(slots=True)
 class Faults:
-    """What goes wrong. Names are relays; empty sets mean that all is well."""
+    """What goes wrong. Names are relays, or single instances where they boot or answer; empty sets mean that all is well."""
 
     unreachable: set[str] = field(default_factory=set)
     never_boots: set[str] = field(default_factory=set)
@@ -123,9 +123,9 @@ class World:
 
     def is_up(self, host: SimulatedHost) -> bool:
         """Whether the host answers SSH."""
-        relay = host.instance.relay
-        alive = host.instance.state is InstanceState.RUNNING and relay not in self.faults.never_boots
-        return alive and self.clock.now() >= host.boots_at and relay not in self.faults.unreachable
+        names = {host.instance.relay, host.instance.instance_id}
+        alive = host.instance.state is InstanceState.RUNNING and not names & self.faults.never_boots
+        return alive and self.clock.now() >= host.boots_at and not names & self.faults.unreachable
 
     def unit_state(self, host: SimulatedHost) -> UnitState:
         """Return the node's unit state now."""

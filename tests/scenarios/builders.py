@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 from orchestrator.adapters.assets import load_templates
-from orchestrator.execution.cycle import Ending
+from orchestrator.execution.cycle import Ending, Round
+from orchestrator.fleet.observation import InFlight
 from orchestrator.planning.look import Wanted
 from orchestrator.rendering.values import NetworkFiles
 from orchestrator.simulation.rehearsal import Rehearsal, make_rehearsal
@@ -14,6 +17,8 @@ from orchestrator.spec.model import FleetSpec
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 SMALL = {"eu-central-1": 2, "us-east-1": 2}
+
+MEDIUM = dict.fromkeys(("ap-southeast-1", "eu-central-1", "sa-east-1", "us-east-1"), 2)
 
 REGIONS = ("ap-southeast-1", "eu-central-1", "sa-east-1", "us-east-1")
 
@@ -57,9 +62,20 @@ def wanted(spec: FleetSpec | None = None) -> Wanted:
     return Wanted(spec or fleet_spec(), network, load_templates(REPOSITORY / "templates"))
 
 
+MOST_ROUNDS = 2000
+"""More than any run here needs: an apply that never ends fails instead of hanging."""
+
+
 def rehearsal(spec: FleetSpec | None = None) -> Rehearsal:
     """A controller in front of an empty world."""
-    return make_rehearsal(wanted(spec))
+    made = make_rehearsal(wanted(spec))
+    rounds = count(1)
+
+    def impatient(found: Round, _in_flight: Mapping[str, InFlight]) -> None:
+        assert next(rounds) < MOST_ROUNDS, f"this apply never ends: {found.plan.actions} {found.plan.holds}"
+
+    made.report = impatient
+    return made
 
 
 def serving_fleet(spec: FleetSpec | None = None) -> Rehearsal:
