@@ -15,7 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.cli.wiring import make_wire
+from orchestrator.execution.ports import ProbeTarget
+from orchestrator.fleet.observation import Verdict
 from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
 from orchestrator.lab.machine import run_in_machine
 from orchestrator.lab.releases import build_release
 from orchestrator.lab.running import RELEASES, LabPlan, ask_control
+from orchestrator.spec.load import load_fleet
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv" / "bin"
@@ -34,7 +39,7 @@ BIN = ROOT / ".venv" / "bin"
 # Generous: what takes a second here takes ten on a host that does other things meanwhile.
 PATIENCE_SECONDS = 240
 COUNTS = {"eu-central-1": 3, "us-east-1": 2}
-QUICK = {"rollout": {"retry_after": "1s"}, "controller": {"lease": "8s", "look_every": "1s"}}
+QUICK = {"rollout": {"retry_after": "1s"}, "controller": {"lease": "5s", "look_every": "1s"}}
 
 
 def wait_for(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -113,6 +118,9 @@ class Running:
             assert self.process.stdout is not None
             out = self.process.stdout.read()
             self._reader.join()
+        if log := os.environ.get("GENESIS_TEST_LAB_LOG"):
+            with Path(log).open("a") as file:
+                file.write("\n".join([f"$ {' '.join(map(str, self.process.args[3:]))}", *self.lines, ""]))  # type: ignore[index]
         return Ended(self.process.returncode, out, "\n".join(self.lines))
 
     def send(self, number: signal.Signals) -> Ended:
@@ -207,6 +215,27 @@ class Fleet:
         done = run_in_machine(self.plan.lab, self.instance(name)["instance_id"], ["sh", "-euc", script])
         assert done.returncode == 0, f"{name}: {script}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
+
+    @contextmanager
+    def sampling(self) -> Iterator[list[int]]:
+        """Probe all relays again and again meanwhile; tells how many served at each of these moments."""
+        wire = make_wire(load_fleet(self.file))
+        targets = [ProbeTarget(name, relay["address"], 3001) for name, relay in self.relays().items()]
+        samples: list[int] = []
+        ended = threading.Event()
+
+        def sample() -> None:
+            while not ended.wait(0.2):
+                seen = wire.observe_wire(targets).values()
+                samples.append(sum(1 for sighting in seen if sighting.verdict is Verdict.OK))
+
+        thread = threading.Thread(target=sample)
+        thread.start()
+        try:
+            yield samples
+        finally:
+            ended.set()
+            thread.join()
 
     # --- mischief ----------------------------------------------------------------------------------------------------
 
