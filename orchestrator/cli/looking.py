@@ -86,6 +86,11 @@ def plan_command(fleet: Path, as_json: bool, confirm: tuple[str, ...]) -> int:
     found = look(controller, console, frozenset(confirm))
     warn_if_not_ours(found, console)
     click.echo(json.dumps(plan_json(found), indent=2) if as_json else plan_text(found))
+    return exit_code(found)
+
+
+def exit_code(found: Round) -> int:
+    """Return what `plan` ends with: 0 nothing to do or only holds, 2 changes, 1 refused."""
     if found.refusals:
         return 1
     return 0 if found.plan.nothing_to_do else CHANGES

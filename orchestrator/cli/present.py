@@ -74,7 +74,7 @@ def plan_json(found: Round) -> dict[str, Any]:
 def status_table(
     plan: Plan, width: int, in_flight: Mapping[str, InFlight] | None = None, most_rows: int | None = None
 ) -> Table:
-    """Return a line per relay with phase and reason. Where lines are few, relays that just serve are left out first."""
+    """Return a line per relay with phase and reason; where rows are few, relays that just serve are left out first."""
     busy = in_flight or {}
     views = plan.relays
     if most_rows is not None and len(views) > most_rows:
@@ -88,7 +88,7 @@ def status_table(
         Column("tip age", [_age(view.tip_age_seconds) for view in views], goes=4),
         Column("why", [Text(describe_why(view)) for view in views]),
     ]
-    table = fit_table(columns, width)
+    table = fit_table(columns, width, one_line=most_rows is not None)
     if len(views) < len(plan.relays):
         table.add_row(f"… {len(plan.relays) - len(views)} more")
     return table

@@ -28,8 +28,11 @@ class Column:
         return max([cell_len(self.title), *(cell_len(str(cell)) for cell in self.cells)])
 
 
-def fit_table(columns: Sequence[Column], width: int) -> Table:
-    """Return a table of those columns that leave the last one room enough in a terminal of this width."""
+def fit_table(columns: Sequence[Column], width: int, *, one_line: bool = False) -> Table:
+    """Return a table of those columns that leave the last one room enough in a terminal of this width.
+
+    What does not fit into the last column folds, or with `one_line` is cut: a view of so many lines must not grow.
+    """
     *facts, sentence = columns
     needed = min(sentence.width, SENTENCE)
     kept = list(facts)
@@ -41,7 +44,7 @@ def fit_table(columns: Sequence[Column], width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in kept:
         table.add_column(column.title, no_wrap=True)
-    table.add_column(sentence.title, overflow="fold")
+    table.add_column(sentence.title, no_wrap=one_line, overflow="ellipsis" if one_line else "fold")
     for row in zip(*(column.cells for column in kept), sentence.cells, strict=True):
         table.add_row(*row)
     return table
