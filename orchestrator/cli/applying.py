@@ -51,7 +51,7 @@ def apply_command(fleet: Path, yes: bool, confirm: tuple[str, ...], simulate: bo
         return rehearse_apply(fleet, console, as_json=as_json)
     stop = threading.Event()
     controller = wire_controller(fleet, stop.is_set)
-    found = look(controller, console, frozenset(confirm))
+    found = look(controller, console, frozenset(confirm), afresh=True)
     require_ours(found.look.seen, found.look.record)
     # With --json only the end is data; what is being asked about must be seen all the same.
     click.echo(plan_text(found), err=as_json)

@@ -44,8 +44,10 @@ def progress(console: Console, what: str) -> Iterator[None]:
         console.print(f"  took {time.monotonic() - began:.1f} s", markup=False, highlight=False)
 
 
-def look(controller: Controller, console: Console, confirmed: frozenset[str] = frozenset()) -> Round:
-    """Look once, showing that we do."""
+def look(
+    controller: Controller, console: Console, confirmed: frozenset[str] = frozenset(), *, afresh: bool = False
+) -> Round:
+    """Look once, showing that we do. `afresh`: what was given up is planned again."""
     with progress(console, f"looking at {controller.spec.fleet}: cloud, hosts, wire"):
         return look_and_plan(
             controller.eyes,
@@ -53,6 +55,7 @@ def look(controller: Controller, console: Console, confirmed: frozenset[str] = f
             controller.hands.clock,
             controller.wanted,
             confirmed=confirmed,
+            afresh=afresh,
         )
 
 

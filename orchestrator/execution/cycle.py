@@ -50,10 +50,17 @@ def look_and_plan(
     wanted: Wanted,
     in_flight: Mapping[str, InFlight] = IDLE,
     confirmed: frozenset[str] = frozenset(),
+    *,
+    afresh: bool = False,
 ) -> Round:
-    """Look once and plan; starts nothing and writes nothing. `confirmed` are confirmations not on record yet."""
+    """Look once and plan; starts nothing and writes nothing. `confirmed` are confirmations not on record yet.
+
+    `afresh` plans as if nothing had failed before: an operator asks for another try of what was given up.
+    """
     record = store.load()
     record = replace(record, confirmed_retirements=record.confirmed_retirements | confirmed)
+    if afresh:
+        record = replace(record, attempts={})
     seen = observe_fleet(eyes, wanted.spec, record, in_flight)
     look = Look(wanted, seen, record, clock.now())
     plan = plan_fleet(look)
