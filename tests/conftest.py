@@ -5,13 +5,10 @@ are skipped, loudly, on a host that cannot run one.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 
 import pytest
 
 from orchestrator.lab.host import why_no_lab
-
-GOLDEN = Path(__file__).parent / "unit" / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,10 +45,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compare a text with the golden file of that name, or write it."""
+    """Compare a text with the file of that name in `golden` beside the test, or write it."""
+    folder = request.path.parent / "golden"
 
     def compare(name: str, text: str) -> None:
-        path = GOLDEN / name
+        path = folder / name
         if request.config.getoption("--update-golden"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

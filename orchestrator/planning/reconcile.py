@@ -25,7 +25,7 @@ from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import render_fleet
 from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView, Stage
-from orchestrator.planning.retiring import plan_older_generations, plan_releases, plan_surplus
+from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.steps import plan_step
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
@@ -146,7 +146,10 @@ def _count_budget(views: Mapping[str, RelayView], look: Look) -> Budget:
     busy = frozenset(name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING)
     confirmed = look.record.confirmed_retirements
     dark = frozenset(name.removeprefix(DARK_REGION) for name in confirmed if name.startswith(DARK_REGION))
-    return count_budget(views.values(), look.spec.rollout, busy, dark)
+    budget = count_budget(views.values(), look.spec.rollout, busy, dark)
+    for name in list_leaving(list(views), look):
+        budget = budget.take(name, "")
+    return budget
 
 
 def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView]) -> list[Slot]:

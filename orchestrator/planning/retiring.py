@@ -40,8 +40,6 @@ def plan_surplus(
     """Retire the instances of relays that the fleet file no longer asks for, no more at once than the budget allows."""
     views: list[RelayView] = []
     steps: list[Action | Hold] = []
-    for name in _being_stopped(wanted, look):
-        budget = budget.take(name, "")
     for instance in sorted(look.seen.cloud.instances, key=lambda i: (i.relay, i.generation)):
         if instance.relay in wanted or instance.state in GONE:
             continue
@@ -66,7 +64,7 @@ def plan_surplus(
     return views, steps, budget
 
 
-def _being_stopped(wanted: Sequence[str], look: Look) -> list[str]:
+def list_leaving(wanted: Sequence[str], look: Look) -> list[str]:
     """Name the surplus relays whose node is on its way down: they are out, and not gone yet."""
     stopping = {name for name, work in look.seen.in_flight.items() if work.intent == "stop"}
     for instance in look.seen.cloud.instances:

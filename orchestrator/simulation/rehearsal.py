@@ -41,7 +41,11 @@ class Rehearsal:
         first = look_and_plan(eyes, self.store, self.world.clock, self.wanted)
         lease = acquire(hands, holder, first.look.seen, self.wanted)
         executor = Executor(hands, self.wanted, lease, AUTHORIZED_KEY, self._note)
-        ending = run_until_settled(eyes, hands, self.wanted, lease, executor, self._watch(hands, holder))
+        try:
+            ending = run_until_settled(eyes, hands, self.wanted, lease, executor, self._watch(hands, holder))
+        except Exception:  # not a death: who dies gives nothing back
+            self.store.release_lease(lease)
+            raise
         self.store.release_lease(lease)
         return ending
 
