@@ -46,11 +46,11 @@ WANTED = [
     wanted(fleet_spec(COUNTS, release="10.6.0", rollout={"max_unavailable": 3, "max_unavailable_per_region": 2})),
 ]
 
-hosts = st.sampled_from(["as it was"] * 12 + ["unreachable", "wrong key", *UnitState])
-verdicts = st.sampled_from([Verdict.OK] * 20 + list(Verdict))
-states = st.sampled_from([InstanceState.RUNNING] * 24 + list(InstanceState))
+hosts = st.sampled_from(["as it was"] * 3 + ["unreachable", "wrong key", *UnitState])
+verdicts = st.sampled_from([Verdict.OK] * 6 + list(Verdict))
+states = st.sampled_from([InstanceState.RUNNING] * 12 + list(InstanceState))
 statuses = st.sampled_from([InstanceStatus.OK] * 5 + [InstanceStatus.IMPAIRED])
-works = st.sampled_from([None] * 20 + ["stage", "prepare", "deploy", "stop", "retire"])
+works = st.sampled_from([None] * 8 + ["stage", "prepare", "deploy", "stop", "retire"])
 
 
 @st.composite
@@ -59,10 +59,16 @@ def looks(draw: st.DrawFn) -> Look:
     seen, now = base.seen, base.now + draw(st.sampled_from([timedelta(), timedelta(hours=2)]))
     staged = frozenset({"b" * 64}) if draw(st.booleans()) else frozenset()
     instances, views, sightings, in_flight, missed = [], {}, dict(seen.sightings), {}, {}
+    few_or_many = draw(st.sampled_from([1, 2, 3, len(seen.cloud.instances)]))
+    faulty = draw(st.sets(st.sampled_from([i.instance_id for i in seen.cloud.instances]), max_size=few_or_many))
     for instance in seen.cloud.instances:
-        instances.append(replace(instance, state=draw(states), status=draw(statuses)))
-        sightings[instance.relay] = Sighting(draw(verdicts))
-        facts, kind = seen.hosts[instance.instance_id], draw(hosts)
+        facts, kind = seen.hosts[instance.instance_id], "as it was"
+        if instance.instance_id not in faulty:
+            instances.append(instance)
+        else:
+            instances.append(replace(instance, state=draw(states), status=draw(statuses)))
+            sightings[instance.relay] = Sighting(draw(verdicts))
+            kind = draw(hosts)
         assert isinstance(facts, HostFacts)
         facts = replace(facts, staged=facts.staged | staged)
         match kind:
@@ -75,10 +81,10 @@ def looks(draw: st.DrawFn) -> Look:
                 views[instance.instance_id] = WrongHostKey("another key")
             case _:
                 views[instance.instance_id] = replace(facts, unit=kind)
-        if (work := draw(works)) is not None:
+        if instance.instance_id in faulty and (work := draw(works)) is not None:
             in_flight[instance.relay] = InFlight(work, base.now)
             del views[instance.instance_id]
-    silent = dict.fromkeys(draw(st.sets(st.sampled_from([*COUNTS]), max_size=1)), "no answer")
+    silent = dict.fromkeys(draw(st.sampled_from([(), (), (), *((region,) for region in COUNTS)])), "no answer")
     cloud = replace(
         seen.cloud,
         instances=tuple(i for i in instances if i.region not in silent),
