@@ -63,7 +63,9 @@ def warn_if_not_ours(found: Round, console: Console) -> None:
     """Say so when this controller may only read."""
     quarrel = why_not_ours(found.look.seen, found.look.record)
     if quarrel is not None:
-        console.print(f"! {quarrel}: this controller only reads", markup=False, highlight=False, style="yellow")
+        console.print(
+            f"! {quarrel}: this controller only reads", markup=False, highlight=False, style="yellow", soft_wrap=True
+        )
 
 
 def data_console() -> Console:
@@ -130,7 +132,7 @@ def show_status(found: Round, *, as_json: bool) -> None:
     output.print(status_table(found.plan, output.width))
     output.print(summary_line(found.plan), markup=False, highlight=False, style="bold")
     for warning in found.plan.warnings:
-        output.print(f"! {warning}", markup=False, highlight=False, style="yellow")
+        output.print(f"! {warning}", markup=False, highlight=False, style="yellow", soft_wrap=True)
 
 
 @click.command(

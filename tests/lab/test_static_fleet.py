@@ -228,7 +228,6 @@ def test_adoption_hands_the_hosts_over_and_back(serving: Metal) -> None:
     first, other = serving.file, serving.of_another_store()
     taken = serving.run("adopt", "--yes", file=other)
     assert taken.code == 0, taken.err
-    assert serving.run("plan", file=other).code == 0
     assert serving.run("apply", "--yes", file=first).code == 4
     back = serving.run("adopt", "--yes", file=first)
     assert back.code == 0, back.err
@@ -258,7 +257,3 @@ def test_the_entry_of_a_retired_host_may_be_deleted(serving: Metal) -> None:
     assert planned.code == 0, planned.out
     assert [r["name"] for r in planned.document["relays"]] == ["statics-america-01", "statics-europe-01"]
     assert planned.document["holds"] == []
-
-
-def test_a_retired_host_may_come_back(serving: Metal) -> None:
-    assert serving.converge().document["summary"]["serving"] == len(RELAYS)
