@@ -1,0 +1,205 @@
+"""The disruption budget, the pauses between attempts, the estimate, and what no plan may do unasked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.fleet.observation import UnitState, Unreachable, Verdict
+from orchestrator.fleet.record import Attempt
+from orchestrator.planning.budget import count_budget
+from orchestrator.planning.checks import why_unsafe
+from orchestrator.planning.estimate import RESTART, estimate_time
+from orchestrator.planning.mesh import relay_addresses
+from orchestrator.planning.plan import Deploy, Health, Hold, Phase, RelayView
+from orchestrator.planning.reconcile import plan_fleet
+from orchestrator.planning.retries import why_not_retry
+from orchestrator.spec.model import RolloutSpec
+from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
+from tests.scenarios.looks import (
+    EU1,
+    EU2,
+    instance_of,
+    serving_look,
+    steps_of,
+    with_facts,
+    with_host,
+    with_sighting,
+    with_unit,
+)
+
+NOBODY: frozenset[str] = frozenset()
+
+
+def budget(*down: str, policy: RolloutSpec | None = None, busy: frozenset[str] = NOBODY, dark: frozenset[str] = NOBODY):
+    """Of relays eu-01 to eu-03 and eu-1-01 to eu-1-02: one region's name begins with the other's."""
+    names = {"demo-eu-01": "eu", "demo-eu-02": "eu", "demo-eu-03": "eu", "demo-eu-1-01": "eu-1", "demo-eu-1-02": "eu-1"}
+    views = [
+        RelayView(name, region, Phase.SERVING, Health.UNKNOWN if name in down else Health.HEALTHY, "")
+        for name, region in names.items()
+    ]
+    return count_budget(views, policy or RolloutSpec(), busy, dark)
+
+
+def test_one_of_a_serving_fleet_may_be_taken() -> None:
+    assert budget().why_not_disturb("demo-eu-01", "eu") is None
+
+
+def test_an_unknown_relay_uses_the_budget_up() -> None:
+    assert budget("demo-eu-1-01").why_not_disturb("demo-eu-01", "eu") == (
+        "1 of 1 relays that may be out are out (demo-eu-1-01)"
+    )
+
+
+def test_a_relay_that_is_being_worked_on_is_out() -> None:
+    assert budget(busy=frozenset({"demo-eu-02"})).why_not_disturb("demo-eu-01", "eu") is not None
+
+
+def test_who_was_taken_is_out_for_the_next() -> None:
+    taken = budget(policy=RolloutSpec(max_unavailable=2)).take("demo-eu-01", "eu")
+    assert taken.why_not_disturb("demo-eu-02", "eu") == "1 of 1 relays that may be out in eu are out"
+    assert taken.why_not_disturb("demo-eu-1-01", "eu-1") is None
+
+
+def test_a_region_is_not_taken_for_one_whose_name_it_begins_with() -> None:
+    out_in_longer = budget("demo-eu-1-01", policy=RolloutSpec(max_unavailable=2))
+    assert out_in_longer.why_not_disturb("demo-eu-01", "eu") is None
+
+
+def test_the_last_serving_relay_of_a_region_is_never_taken_unasked() -> None:
+    policy = RolloutSpec(max_unavailable=5, max_unavailable_per_region=5)
+    assert "dark-region:eu-1" in (budget("demo-eu-1-01", policy=policy).why_not_disturb("demo-eu-1-02", "eu-1") or "")
+    confirmed = budget("demo-eu-1-01", policy=policy, dark=frozenset({"eu-1"}))
+    assert confirmed.why_not_disturb("demo-eu-1-02", "eu-1") is None
+
+
+# --- restarts --------------------------------------------------------------------------------------------------------
+
+
+def new_release(look):
+    """The same look with another release wanted and staged everywhere."""
+    look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0")))
+    for instance in look.seen.cloud.instances:
+        look = with_facts(look, instance.relay, staged=frozenset({"b" * 64, "c" * 64}))
+    return look
+
+
+def disturbed(look) -> list[str]:
+    return [a.relay for a in plan_fleet(look).actions if isinstance(a, Deploy) and a.disturbs]
+
+
+def test_a_restart_takes_one_serving_relay() -> None:
+    assert len(disturbed(new_release(serving_look()))) == 1
+
+
+def test_a_relay_that_is_down_anyway_restarts_first_and_free() -> None:
+    look = with_unit(new_release(serving_look()), EU2, UnitState.FAILED)
+    assert disturbed(look) == []
+    assert [word for word, _ in steps_of(plan_fleet(look), EU2)] == ["deploy"]
+
+
+def test_a_relay_that_could_not_be_probed_is_not_restarted() -> None:
+    look = with_sighting(new_release(serving_look()), EU1, Verdict.NOT_ASKED)
+    ((word, because),) = steps_of(plan_fleet(look), EU1)
+    assert word == "hold deploy"
+    assert "whether it serves is not known, so it is not restarted" in because
+
+
+def test_waiting_for_a_relay_that_nothing_brings_back_does_not_pass() -> None:
+    look = with_host(new_release(serving_look()), EU2, Unreachable("no answer"))
+    missed = {instance_of(look, EU2).instance_id: look.now - timedelta(minutes=2)}
+    look = replace(look, record=replace(look.record, missed_since=missed))
+    assert not [hold for hold in plan_fleet(look).holds if hold.passes]
+
+
+def test_waiting_for_a_relay_that_replays_passes() -> None:
+    look = with_sighting(new_release(serving_look()), EU2, Verdict.REFUSED)
+    look = with_facts(look, EU2, release="b" * 64)
+    holds = [hold for hold in plan_fleet(look).holds if hold.wanted == "restart"]
+    assert holds
+    assert all(hold.passes for hold in holds)
+
+
+# --- attempts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("failures", "pause"), [(1, 60), (2, 120), (3, 240)])
+def test_the_pause_doubles_with_each_failure(failures: int, pause: int) -> None:
+    look = serving_look()
+    attempt = Attempt(EU1, "stage", failures, look.now, "404")
+    look = replace(look, record=replace(look.record, attempts={(EU1, "stage"): attempt}))
+    before, due = (replace(look, now=look.now + timedelta(seconds=s)) for s in (pause - 1, pause))
+    hold = why_not_retry(before, EU1, "stage")
+    assert hold is not None
+    assert hold.passes
+    assert why_not_retry(due, EU1, "stage") is None
+    assert why_not_retry(before, EU1, "deploy") is None
+    assert why_not_retry(before, EU2, "stage") is None
+
+
+# --- estimate --------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_takes_no_time() -> None:
+    assert estimate_time((), (), fleet_spec(MEDIUM)) == timedelta()
+
+
+@pytest.mark.parametrize(("most", "waves"), [(1, 4), (2, 2), (3, 2)])
+def test_restarts_take_as_many_waves_as_the_budget_allows(most: int, waves: int) -> None:
+    holds = tuple(Hold(f"r{n}", "restart", "") for n in range(4))
+    spec = fleet_spec(MEDIUM, rollout={"max_unavailable": most})
+    assert estimate_time((), holds, spec) == waves * RESTART
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def test_of_two_elastic_addresses_the_one_in_use_is_named() -> None:
+    look = serving_look()
+    used = next(a for a in look.seen.cloud.addresses if a.relay == EU1)
+    free = replace(used, allocation_id="eipalloc-zzz", address="203.0.99.9", attached_to=None)
+    seen = replace(look.seen, cloud=replace(look.seen.cloud, addresses=(*look.seen.cloud.addresses, free)))
+    assert relay_addresses(look.spec, seen)[EU1] == used.address
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def findings(look, plan=None, confirmed: frozenset[str] = NOBODY):
+    record = replace(look.record, confirmed_retirements=confirmed)
+    return why_unsafe(plan or plan_fleet(look), look.spec, look.seen, record)
+
+
+def half(look):
+    return replace(look, wanted=wanted(fleet_spec(dict.fromkeys(MEDIUM, 1))))
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "refused"),
+    [({}, True), ({"retire:3"}, True), ({"retire:4"}, False), ({"retire:9"}, False), ({"retire:x"}, True)],
+)
+def test_a_confirmation_covers_as_many_retirements_as_it_names(confirmed, refused: bool) -> None:
+    assert bool(findings(half(serving_look()), confirmed=frozenset(confirmed))) is refused
+
+
+def test_a_plan_that_takes_two_is_called_a_defect() -> None:
+    look = new_release(serving_look())
+    plan = plan_fleet(look)
+    (deploy,) = [a for a in plan.actions if isinstance(a, Deploy) and a.disturbs]
+    worse = replace(plan, actions=(deploy, replace(deploy, relay="demo-us-east-1-02")))
+    assert any("disturbs 2 serving relays" in text for text in findings(look, worse))
+
+
+def test_a_plan_that_takes_one_beside_one_that_is_down_is_called_a_defect() -> None:
+    look = new_release(serving_look())
+    plan = plan_fleet(look)
+    views = tuple(replace(v, health=Health.UNKNOWN) if v.name == "demo-us-east-1-02" else v for v in plan.relays)
+    assert any("then 2 are out" in text for text in findings(look, replace(plan, relays=views)))
+
+
+def test_a_plan_that_works_twice_on_a_relay_is_called_a_defect() -> None:
+    look = new_release(serving_look())
+    plan = plan_fleet(look)
+    assert any("2 times at once" in text for text in findings(look, replace(plan, actions=plan.actions * 2)))
