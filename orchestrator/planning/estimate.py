@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from orchestrator.planning.plan import Action, Deploy, Furnish, Hold, Launch, Prepare, Stage
+from orchestrator.planning.plan import Action, Deploy, Furnish, Hold, Launch, Prepare, Stage, Stop
 from orchestrator.rendering.values import ChangeClass
 from orchestrator.spec.model import FleetSpec
 
@@ -19,6 +19,9 @@ STAGE = timedelta(seconds=60)
 
 RESTART = timedelta(minutes=5)
 """Clean stop and start with the ledger state at hand; operators report 3 minutes, replays take far longer."""
+
+STOP = timedelta(minutes=1)
+"""Clean stop of a node that leaves; it has ten minutes, and rarely needs one."""
 
 
 def estimate_time(actions: tuple[Action, ...], holds: tuple[Hold, ...], spec: FleetSpec) -> timedelta:
@@ -36,5 +39,6 @@ def estimate_time(actions: tuple[Action, ...], holds: tuple[Hold, ...], spec: Fl
         total += RESTART
     disturbed = sum(1 for a in actions if isinstance(a, Deploy) and a.disturbs)
     disturbed += sum(1 for hold in holds if hold.wanted == "restart")
-    waves = -(-disturbed // spec.rollout.max_unavailable)
-    return total + waves * RESTART
+    leaving = sum(1 for a in actions if isinstance(a, Stop)) + sum(1 for hold in holds if hold.wanted == "stop")
+    at_once = spec.rollout.max_unavailable
+    return total + -(-disturbed // at_once) * RESTART + -(-leaving // at_once) * STOP
