@@ -13,7 +13,7 @@ from orchestrator.execution.ports import HostDone, HostFailed, HostLost, HostRes
 from orchestrator.execution.targets import accepted_host_keys, host_target
 from orchestrator.fleet.observation import HostFacts, Instance, Observation
 from orchestrator.fleet.record import FleetRecord, Identity, Lease
-from orchestrator.planning.assess import GONE
+from orchestrator.planning.look import GONE
 from orchestrator.rendering.variables import prepare_variables
 from orchestrator.spec.model import FleetSpec
 

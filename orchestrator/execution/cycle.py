@@ -18,9 +18,8 @@ from orchestrator.execution.observe import Eyes, highest_token, observe_confirma
 from orchestrator.execution.ports import ClockPort, StorePort
 from orchestrator.fleet.observation import HostFacts, InFlight, Observation
 from orchestrator.fleet.record import FleetRecord, Identity, LaunchIntent, Lease
-from orchestrator.planning.assess import GONE
 from orchestrator.planning.checks import why_unsafe
-from orchestrator.planning.look import Look, Wanted
+from orchestrator.planning.look import GONE, Look, Wanted
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.reconcile import plan_fleet
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from orchestrator.fleet.observation import (
     HostFacts,
@@ -24,12 +25,10 @@ from orchestrator.fleet.observation import (
 )
 from orchestrator.fleet.record import FleetRecord
 from orchestrator.fleet.relay import Relay
-from orchestrator.planning.look import Look
+from orchestrator.planning.look import GONE, Look, Tally, tally
 from orchestrator.planning.plan import Health, Phase, RelayView
 
 _View = Callable[[Phase, Health, str], RelayView]
-
-GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 
 ANSWERS = (Verdict.OK, Verdict.STALE_TIP)
 """Somebody is there and speaks our protocol."""
@@ -54,18 +53,15 @@ class Slot:
 def list_slots(relays: Sequence[Relay], observation: Observation, record: FleetRecord) -> tuple[Slot, ...]:
     """Match instances to relays. Among equals of one generation the one that the record knows comes first."""
     known = {intent.instance_id for intent in record.intents}
-    return tuple(
-        Slot(
-            relay,
-            tuple(
-                sorted(
-                    (i for i in observation.cloud.instances if i.relay == relay.name and i.state not in GONE),
-                    key=lambda i: (-i.generation, i.instance_id not in known, i.launched_at, i.instance_id),
-                )
-            ),
-        )
-        for relay in relays
-    )
+    present: dict[str, list[Instance]] = {}
+    for instance in observation.cloud.instances:
+        if instance.state not in GONE:
+            present.setdefault(instance.relay, []).append(instance)
+
+    def newest_first(instance: Instance) -> tuple[int, bool, datetime, str]:
+        return -instance.generation, instance.instance_id not in known, instance.launched_at, instance.instance_id
+
+    return tuple(Slot(relay, tuple(sorted(present.get(relay.name, ()), key=newest_first))) for relay in relays)
 
 
 def assess_relay(slot: Slot, look: Look) -> RelayView:
@@ -191,11 +187,11 @@ def _others_answer(instance: Instance, look: Look) -> bool:
     partners = [observation.sightings.get(partner.name) for partner in look.spec.partners]
     if partners and not any(seen is not None and seen.verdict in ANSWERS for seen in partners):
         return False
-    others = [i for i in observation.cloud.instances if i.instance_id != instance.instance_id and i.state not in GONE]
-    peers = [i for i in others if i.region == instance.region] or others
-    asked = [observation.hosts[i.instance_id] for i in peers if i.instance_id in observation.hosts]
-    answering = sum(1 for host in asked if isinstance(host, HostFacts))
-    return bool(asked) and answering * 2 > len(asked)
+    itself = tally((instance,), observation.hosts)
+    peers = look.by.answers[instance.region] - itself
+    if peers.present == 0:
+        peers = sum(look.by.answers.values(), Tally()) - itself
+    return peers.asked > 0 and peers.answering * 2 > peers.asked
 
 
 def _is_seen_to_serve(relay: str, seen: Observation) -> bool:

@@ -9,7 +9,7 @@ from collections import Counter
 
 from orchestrator.fleet.observation import Observation
 from orchestrator.fleet.record import FleetRecord
-from orchestrator.planning.assess import GONE
+from orchestrator.planning.look import GONE
 from orchestrator.planning.plan import Deploy, Health, Phase, Plan
 from orchestrator.spec.model import FleetSpec
 

@@ -6,7 +6,7 @@ attempt (another zone) is made only after the cloud refused the last one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from orchestrator.fleet.observation import Observation
@@ -24,12 +24,12 @@ CAPACITY_MEMORY = timedelta(minutes=10)
 """How long a zone that had no capacity is passed over."""
 
 
-def plan_launch(slot: Slot, reason: str, look: Look, planned: Sequence[str]) -> Launch | Hold:
-    """Plan the launch of this slot's next generation. `planned` are the subnets this plan already launches into."""
+def plan_launch(slot: Slot, reason: str, look: Look, planned: Mapping[str, int]) -> Launch | Hold:
+    """Plan the launch of this slot's next generation. `planned`: how many this plan already launches into each subnet."""
     relay = slot.relay
     if look.spec.cloud.kind == "static":
         return Hold(relay.name, "launch", f"{reason}; it is a named host: repair it, or name another in the fleet file")
-    mine = sorted((i for i in look.record.intents if i.relay == relay.name), key=lambda i: (i.generation, i.attempt))
+    mine = look.by.intents.get(relay.name, ())
     newest = mine[-1] if mine else None
     if newest is not None and _is_not_listed_yet(newest, look):
         age = (look.now - newest.at).total_seconds()
@@ -38,7 +38,7 @@ def plan_launch(slot: Slot, reason: str, look: Look, planned: Sequence[str]) -> 
         )
     if (hold := why_not_retry(look, relay.name, "launch")) is not None:
         return hold
-    if newest is not None and _is_open(newest, look.seen):
+    if newest is not None and _is_open(newest, look):
         return _repeat(newest, look.seen)
     generation, attempt = _next_number(slot, newest)
     refused = [i for i in mine if i.generation == generation and i.refused and look.now - i.at < CAPACITY_MEMORY]
@@ -50,14 +50,13 @@ def plan_launch(slot: Slot, reason: str, look: Look, planned: Sequence[str]) -> 
 
 def _is_not_listed_yet(intent: LaunchIntent, look: Look) -> bool:
     """Whether the launched instance may still be missing from the lists, as a new one or beside the dead one it replaces."""
-    listed = {instance.instance_id for instance in look.seen.cloud.instances}
-    return intent.instance_id is not None and intent.instance_id not in listed and look.now - intent.at < VISIBILITY
+    listed = intent.instance_id in look.by.listed
+    return intent.instance_id is not None and not listed and look.now - intent.at < VISIBILITY
 
 
-def _is_open(intent: LaunchIntent, observation: Observation) -> bool:
+def _is_open(intent: LaunchIntent, look: Look) -> bool:
     """Whether the outcome of a launch is not known: no answer recorded, and no instance, gone or not, carries its token."""
-    seen = {instance.launch_token for instance in observation.cloud.instances}
-    return intent.instance_id is None and intent.refused is None and intent.token not in seen
+    return intent.instance_id is None and intent.refused is None and intent.token not in look.by.launch_tokens
 
 
 def _repeat(intent: LaunchIntent, observation: Observation) -> Launch:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestrator.fleet.observation import Observation
-from orchestrator.fleet.record import FleetRecord
+from orchestrator.fleet.observation import HostFacts, HostView, Instance, InstanceState, Observation, Volume
+from orchestrator.fleet.record import FleetRecord, LaunchIntent
 from orchestrator.rendering.values import NetworkFiles, Templates
 from orchestrator.spec.model import FleetSpec
 
@@ -20,6 +21,42 @@ class Wanted:
     templates: Templates
 
 
+GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many instances are there, how many were asked, and how many of those answered."""
+
+    present: int = 0
+    asked: int = 0
+    answering: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.present + other.present, self.asked + other.asked, self.answering + other.answering)
+
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(self.present - other.present, self.asked - other.asked, self.answering - other.answering)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What is asked of a look once a relay, found beforehand: a plan's time grows with the fleet, not with its square."""
+
+    intents: Mapping[str, tuple[LaunchIntent, ...]]
+    """By relay, oldest first."""
+    volumes: Mapping[str, Volume]
+    """By the instance they are attached to."""
+    addressed: frozenset[str]
+    """Instances that an elastic address points to."""
+    listed: frozenset[str]
+    """Instance ids that the cloud lists."""
+    launch_tokens: frozenset[str]
+    """Tokens with which listed instances were launched."""
+    answers: Mapping[str, Tally]
+    """By region."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is wanted, seen, recorded, and when."""
@@ -28,8 +65,39 @@ class Look:
     seen: Observation
     record: FleetRecord
     now: datetime
+    by: Lookups = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by", find_lookups(self.seen, self.record))
 
     @property
     def spec(self) -> FleetSpec:
         """The fleet file."""
         return self.wanted.spec
+
+
+def tally(instances: Iterable[Instance], hosts: Mapping[str, HostView]) -> Tally:
+    """Count those that are not gone."""
+    ids = [instance.instance_id for instance in instances if instance.state not in GONE]
+    asked = [hosts[instance_id] for instance_id in ids if instance_id in hosts]
+    return Tally(len(ids), len(asked), sum(1 for host in asked if isinstance(host, HostFacts)))
+
+
+def find_lookups(seen: Observation, record: FleetRecord) -> Lookups:
+    """Walk every list once."""
+    cloud = seen.cloud
+    intents: dict[str, list[LaunchIntent]] = {}
+    for intent in sorted(record.intents, key=lambda i: (i.generation, i.attempt)):
+        intents.setdefault(intent.relay, []).append(intent)
+    regions: dict[str, list[Instance]] = {}
+    for instance in cloud.instances:
+        regions.setdefault(instance.region, []).append(instance)
+    return Lookups(
+        intents={relay: tuple(own) for relay, own in intents.items()},
+        # The first that is listed counts, as for whoever walks the list.
+        volumes={volume.attached_to: volume for volume in reversed(cloud.volumes) if volume.attached_to is not None},
+        addressed=frozenset(a.attached_to for a in cloud.addresses if a.attached_to is not None),
+        listed=frozenset(instance.instance_id for instance in cloud.instances),
+        launch_tokens=frozenset(instance.launch_token for instance in cloud.instances),
+        answers={region: tally(own, seen.hosts) for region, own in regions.items()},
+    )

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrator.fleet.observation import CloudView
 from orchestrator.fleet.record import LaunchIntent
 from orchestrator.fleet.relay import Relay
-from orchestrator.planning.assess import GONE
+from orchestrator.planning.look import GONE
 
 
 def pick_subnet(
-    relay: Relay, cloud: CloudView, planned: Sequence[str], refused: Sequence[LaunchIntent]
+    relay: Relay, cloud: CloudView, planned: Mapping[str, int], refused: Sequence[LaunchIntent]
 ) -> tuple[str, str] | None:
     """Return (subnet, zone) for a launch, or None if every zone of the region has refused this generation.
 
     The zone of the relay's own chain disk comes first, since the disk cannot leave it; then the zone with the fewest
-    relays, `planned` subnets of this very plan included; then name order.
+    relays, those `planned` by this very plan included; then name order.
     """
     no_capacity = {intent.subnet for intent in refused}
     choices = [choice for choice in cloud.zones.get(relay.region, ()) if choice[0] not in no_capacity]

@@ -6,6 +6,7 @@ relay, under one budget). What is unsafe is refused by `checks`, by the caller, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -50,16 +51,19 @@ def plan_fleet(look: Look) -> Plan:
     budget = _count_budget(views, look)
     budget_before, out_before = budget, len(budget.out)
     steps: list[Action | Hold] = []
+    planned: Counter[str] = Counter()
     for slot in _most_out_first(slots, views):
-        view, step = _plan_slot(slot, views[slot.relay.name], rendered[slot.relay.name], look, budget, steps)
+        view, step = _plan_slot(slot, views[slot.relay.name], rendered[slot.relay.name], look, budget, planned)
         views[view.name] = view
         if isinstance(step, Deploy) and step.disturbs:
             budget = budget.take(view.name, view.region)
+        if isinstance(step, Launch):
+            planned[step.subnet] += 1
         if step is not None:
             steps.append(step)
         steps.extend(plan_older_generations(slot, view, look))
     steps, budget = _gate_on_staging(steps, budget_before, budget, look)
-    surplus_views, surplus_steps, budget = plan_surplus([relay.name for relay in relays], look, budget)
+    surplus_views, surplus_steps, budget = plan_surplus({relay.name for relay in relays}, look, budget)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
     steps = _tell_what_passes(_one_action_each(steps, look.seen), budget)
@@ -67,7 +71,7 @@ def plan_fleet(look: Look) -> Plan:
 
 
 def _plan_slot(
-    slot: Slot, view: RelayView, rendered: RenderedRelay, look: Look, budget: Budget, before: Sequence[Action | Hold]
+    slot: Slot, view: RelayView, rendered: RenderedRelay, look: Look, budget: Budget, planned: Mapping[str, int]
 ) -> tuple[RelayView, Action | Hold | None]:
     """Decide one slot: work under way, nothing to be known, no living instance, or the next step of a living one."""
     work = look.seen.in_flight.get(view.name)
@@ -78,7 +82,6 @@ def _plan_slot(
     if view.phase is Phase.UNKNOWN and not _may_be_worked_on(slot, look):
         return view, Hold(view.name, "look", view.reason, passes=is_missed_briefly(slot.current, look))
     if view.phase in (Phase.ABSENT, Phase.DEAD):
-        planned = [step.subnet for step in before if isinstance(step, Launch)]
         return view, plan_launch(slot, view.reason, look, planned)
     if slot.current is None or slot.current.state is InstanceState.PENDING:
         return view, Hold(view.name, "launch", view.reason, passes=True)

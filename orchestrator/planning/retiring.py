@@ -6,12 +6,13 @@ An instance that could not be asked is never retired; a dead one needs no stoppi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from orchestrator.fleet.observation import ElasticAddress, HostFacts, Instance, InstanceState, UnitState, Volume
-from orchestrator.planning.assess import GONE, Slot, is_identified, why_dead
+from orchestrator.planning.assess import Slot, is_identified, why_dead
 from orchestrator.planning.budget import Budget
-from orchestrator.planning.look import Look
+from orchestrator.planning.look import GONE, Look
 from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Release, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
 
@@ -35,7 +36,7 @@ def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Acti
 
 
 def plan_surplus(
-    wanted: Sequence[str], look: Look, budget: Budget
+    wanted: AbstractSet[str], look: Look, budget: Budget
 ) -> tuple[list[RelayView], list[Action | Hold], Budget]:
     """Retire the instances of relays that the fleet file no longer asks for, no more at once than the budget allows."""
     views: list[RelayView] = []

@@ -95,19 +95,15 @@ def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, sp
 def _plan_furnish(slot: Slot, instance: Instance, look: Look) -> Furnish | Hold | None:
     if look.spec.cloud.kind == "static" or instance.state is not InstanceState.RUNNING:
         return None
-    cloud = look.seen.cloud
     lacking = []
-    if look.spec.regions[instance.region].addresses == "elastic" and not any(
-        a.attached_to == instance.instance_id for a in cloud.addresses
-    ):
+    if look.spec.regions[instance.region].addresses == "elastic" and instance.instance_id not in look.by.addressed:
         lacking.append("its elastic address")
-    if not any(v.attached_to == instance.instance_id for v in cloud.volumes):
+    if instance.instance_id not in look.by.volumes:
         lacking.append("its chain disk")
     if not lacking:
         return None
     dead = [i for i in slot.instances[1:] if why_dead(i, look) is not None]
-    holding = {v.attached_to for v in cloud.volumes} | {a.attached_to for a in cloud.addresses}
-    waits_for = next((i for i in dead if i.instance_id in holding), None)
+    waits_for = next((i for i in dead if i.instance_id in look.by.addressed or i.instance_id in look.by.volumes), None)
     if waits_for is not None:
         because = f"{' and '.join(lacking)} still belongs to {waits_for.instance_id}, which is being retired"
         return Hold(slot.relay.name, "furnish", because, passes=True)
@@ -115,8 +111,8 @@ def _plan_furnish(slot: Slot, instance: Instance, look: Look) -> Furnish | Hold 
 
 
 def _plan_prepare(name: str, instance: Instance, facts: HostFacts, baseline: str, look: Look) -> Prepare | None:
-    volumes = look.seen.cloud.volumes
-    volume = next((v.volume_id for v in volumes if v.attached_to == instance.instance_id), None)
+    attached = look.by.volumes.get(instance.instance_id)
+    volume = attached.volume_id if attached is not None else None
     if not is_identified(instance, look.record):
         return Prepare(name, instance, "identify", volume, "its own host key is not on record yet")
     if facts.prepared != baseline:

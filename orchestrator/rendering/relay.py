@@ -59,7 +59,7 @@ def render_relay(
     return _assemble(relay.name, release, network.digest, shared, topology, snapshot, neighbours, itself)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)  # more than any fleet has relays: a smaller one would forget each before it is asked again
 def _assemble(
     name: str,
     release: WantedRelease,

@@ -24,9 +24,8 @@ from orchestrator.fleet.observation import (
     WrongHostKey,
 )
 from orchestrator.fleet.relay import wanted_relays
-from orchestrator.planning.assess import GONE
 from orchestrator.planning.checks import why_unsafe
-from orchestrator.planning.look import Look
+from orchestrator.planning.look import GONE, Look
 from orchestrator.planning.plan import Deploy, Health, Launch, Phase, Prepare, Retire, Stage, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from tests.scenarios.builders import fleet_spec, serving_fleet, wanted
