@@ -176,8 +176,10 @@ class Executor:
                 store.save_intent(replace(intent, instance_id=instance_id))
                 return f"{instance_id} in {action.zone or action.subnet}"
             case LaunchRefused(reason, capacity):
-                # The request is never made again, so its one-time key need not be kept.
-                store.save_intent(replace(intent, refused=reason, request_json=""))
+                # The request is never made again, so its one-time key need not be kept. What was refused for another
+                # reason than want of room is no word about its zone: a permission granted opens all of them at once.
+                subnet = intent.subnet if capacity else ""
+                store.save_intent(replace(intent, refused=reason, request_json="", subnet=subnet))
                 if not capacity:
                     raise CloudRefused(reason)
                 return f"{action.zone or action.subnet} refused: {reason}; another zone is next"

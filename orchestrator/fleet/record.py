@@ -26,6 +26,7 @@ class LaunchIntent:
     one_time_public_key: str
     """Public half of the host key in the user data."""
     subnet: str
+    """Where it was to be; empty once it was refused for a reason that has nothing to do with its zone."""
     at: datetime
     instance_id: str | None = None
     """Filled in when the call answered."""

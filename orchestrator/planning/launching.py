@@ -12,7 +12,7 @@ from datetime import timedelta
 from orchestrator.fleet.observation import Observation
 from orchestrator.fleet.record import LaunchIntent
 from orchestrator.planning.assess import Slot
-from orchestrator.planning.look import Look
+from orchestrator.planning.look import GONE, Look
 from orchestrator.planning.placement import pick_subnet
 from orchestrator.planning.plan import Hold, Launch
 from orchestrator.planning.retries import why_not_retry
@@ -41,11 +41,32 @@ def plan_launch(slot: Slot, reason: str, look: Look, planned: Mapping[str, int])
     if newest is not None and _is_open(newest, look):
         return _repeat(newest, look.seen)
     generation, attempt = _next_number(slot, newest)
-    refused = [i for i in mine if i.generation == generation and i.refused and look.now - i.at < CAPACITY_MEMORY]
+    full = [i for i in mine if i.generation == generation and i.refused and i.subnet]
+    refused = [i for i in full if look.now - i.at < CAPACITY_MEMORY]
+    if (lacking := _why_no_address(relay.name, relay.region, look, planned)) is not None:
+        return Hold(relay.name, "launch", lacking)
     place = pick_subnet(relay, look.seen.cloud, planned, refused)
     if place is None:
         return Hold(relay.name, "launch", _no_place(relay.region, look, refused))
     return Launch(relay.name, relay.region, place[0], place[1], generation, attempt, reason)
+
+
+def _why_no_address(relay: str, region: str, look: Look, planned: Mapping[str, int]) -> str | None:
+    """Return why the quota of elastic addresses forbids a launch, counting those that launches under way will take."""
+    cloud = look.seen.cloud
+    free = cloud.free_addresses.get(region)
+    if free is None or look.spec.regions[region].addresses != "elastic":
+        return None
+    owners = {address.relay for address in cloud.addresses}
+    if relay in owners:
+        return None
+    coming = sum(planned.get(subnet, 0) for subnet, _ in cloud.zones.get(region, ()))
+    coming += sum(1 for i in cloud.instances if i.region == region and i.state not in GONE and i.relay not in owners)
+    if coming < free:
+        return None
+    return (
+        f"the account has {free} elastic addresses left in {region}, and {coming} launches take them; ask AWS for more"
+    )
 
 
 def _is_not_listed_yet(intent: LaunchIntent, look: Look) -> bool:
