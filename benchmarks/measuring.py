@@ -86,7 +86,7 @@ def measure(
                 case.finish()
             samples[case.name].append(sample)
             report(number, case, sample)
-    return tuple(Measured(case, tuple(samples[case.name])) for case in cases)
+    return tuple(Measured(case, tuple(samples[case.name])) for case in cases if samples[case.name])
 
 
 def _take(case: Case, cgroup: str, idle_share: float) -> Sample:
