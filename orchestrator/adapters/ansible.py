@@ -20,7 +20,15 @@ from orchestrator.adapters.ansible_run import RunEnded, RunRequest, run_playbook
 from orchestrator.adapters.ansible_ssh import is_wrong_key, known_hosts_lines, ssh_args
 from orchestrator.errors import AnsibleNeverRan, AssetsMissing
 from orchestrator.execution.ports import HostDone, HostFailed, HostLost, HostResult, HostTarget
-from orchestrator.fleet.observation import FileState, HostFacts, HostView, UnitState, Unreachable, WrongHostKey
+from orchestrator.fleet.observation import (
+    FileState,
+    HostFacts,
+    HostView,
+    UnitState,
+    Unreachable,
+    Unreadable,
+    WrongHostKey,
+)
 
 KEPT_FAILURES = 20
 """Outputs of failed runs that are kept for reading; the oldest goes."""
@@ -157,19 +165,19 @@ def result_of(event: Mapping[str, Any]) -> HostResult | None:
 
 
 def view_of(result: HostResult) -> HostView:
-    """Return an inspection's result as the planner sees it; a host that cannot be inspected is as good as silent."""
+    """Return an inspection's result as the planner sees it; a host that cannot be inspected is neither known nor silent."""
     match result:
         case HostDone(facts=facts):
             return parse_facts(facts)
         case HostFailed(error=error):
-            return Unreachable(f"answered, and could not be inspected: {error}")
+            return Unreadable(error)
         case HostLost(reason=reason, wrong_key=True):
             return WrongHostKey(reason)
         case HostLost(reason=reason):
             return Unreachable(reason)
 
 
-def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreachable:
+def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreadable:
     """Read the inspect module's answer; one that does not make sense is no answer."""
     try:
         return HostFacts(
@@ -191,7 +199,7 @@ def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreachable:
             store_id=str(raw["store_id"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        return Unreachable(f"answered an inspection with something else: {type(problem).__name__} {problem}")
+        return Unreadable(f"answered an inspection with something else: {type(problem).__name__} {problem}")
 
 
 def one_line(message: str) -> str:

@@ -183,7 +183,14 @@ class WrongHostKey:
     reason: str
 
 
-HostView = HostFacts | Unreachable | WrongHostKey
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The host answered SSH, and could not be inspected: neither known nor silent."""
+
+    reason: str
+
+
+HostView = HostFacts | Unreachable | WrongHostKey | Unreadable
 
 
 # --- the wire --------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from orchestrator.fleet.observation import (
     Sighting,
     UnitState,
     Unreachable,
+    Unreadable,
     Verdict,
     WrongHostKey,
 )
@@ -27,6 +28,9 @@ from orchestrator.fleet.record import FleetRecord
 from orchestrator.fleet.relay import Relay
 from orchestrator.planning.look import GONE, Look, Tally, tally
 from orchestrator.planning.plan import Health, Phase, RelayView
+
+MAY_SERVE = (Verdict.OK, Verdict.STALE_TIP, Verdict.HANDSHAKE_TIMEOUT, Verdict.ANSWER_TIMEOUT)
+"""Verdicts behind which consumers may hang. A saturated relay is the busiest of all, and never finishes a handshake."""
 
 _View = Callable[[Phase, Health, str], RelayView]
 
@@ -103,7 +107,10 @@ def why_dead(instance: Instance, look: Look) -> str | None:
             return f"the cloud says {instance.instance_id} is {instance.state.value}"
         case InstanceState.PENDING | InstanceState.RUNNING:
             pass
-    if not isinstance(look.seen.hosts.get(instance.instance_id), Unreachable):
+    host = look.seen.hosts.get(instance.instance_id)
+    never_known = not is_identified(instance, look.record)
+    # A host that shows a wrong key is left alone, unless it never showed the right one: then its first boot went wrong.
+    if not isinstance(host, Unreachable) and not (isinstance(host, WrongHostKey) and never_known):
         return None
     if instance.status is InstanceStatus.IMPAIRED:
         return f"the cloud says {instance.instance_id} is impaired, and it does not answer"
@@ -112,10 +119,7 @@ def why_dead(instance: Instance, look: Look) -> str | None:
     sighting = look.seen.sightings.get(instance.relay)
     if sighting is not None and sighting.verdict in ANSWERS:
         return None
-    if (
-        instance.instance_id not in look.record.identities
-        and look.now - instance.launched_at > look.spec.rollout.boot_deadline
-    ):
+    if never_known and look.now - instance.launched_at > look.spec.rollout.boot_deadline:
         minutes = (look.now - instance.launched_at).total_seconds() / 60
         return f"{instance.instance_id} never answered in the {minutes:.0f} minutes since its launch"
     since = look.record.missed_since.get(instance.instance_id)
@@ -130,6 +134,8 @@ def _from_host(view: _View, instance: Instance, look: Look) -> RelayView:
     match look.seen.hosts.get(instance.instance_id):
         case Unreachable(reason):
             return _unreachable(view, reason, instance, look)
+        case Unreadable(reason):
+            return view(Phase.UNKNOWN, Health.UNKNOWN, f"answers, and could not be inspected: {reason}")
         case WrongHostKey(reason):
             return view(Phase.UNKNOWN, Health.UNKNOWN, f"refused to talk to {instance.address}: {reason}")
         case HostFacts() as facts:
@@ -138,6 +144,12 @@ def _from_host(view: _View, instance: Instance, look: Look) -> RelayView:
             if _is_seen_to_serve(instance.relay, look.seen):
                 return view(Phase.SERVING, Health.HEALTHY, "serves")
             return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
+
+
+def may_serve(relay: str, seen: Observation) -> bool:
+    """Whether a relay that does not count as serving still answers, and so may have consumers: stale, or saturated."""
+    sighting = seen.sightings.get(relay)
+    return sighting is not None and sighting.verdict in MAY_SERVE
 
 
 def is_identified(instance: Instance, record: FleetRecord) -> bool:

@@ -24,13 +24,19 @@ class Budget:
     """(region, relay) of those that serve and are not taken."""
     dark_regions: frozenset[str]
     """Regions whose last serving relay may be taken, by the operator's confirmation."""
+    taken: frozenset[str] = frozenset()
+    """Relays that work, under way or planned, takes out; a part of `out`."""
+    unstaged: frozenset[str] = frozenset()
+    """Relays on which what is wanted is not staged yet."""
 
     def why_not_disturb(self, relay: str, region: str) -> str | None:
         """Return why this serving relay may not be taken out now, with numbers; None if it may."""
         limit = self.policy.max_unavailable
+        if self.unstaged:
+            return self._unstaged()
         if len(self.out) >= limit:
             return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(self.out)})"
-        out_here = sum(1 for name in self.out if name.rpartition("-")[0] == relay.rpartition("-")[0])
+        out_here = sum(1 for name in self.out if _same_region(name, relay))
         limit_here = self.policy.max_unavailable_per_region
         if out_here >= limit_here:
             return f"{out_here} of {limit_here} relays that may be out in {region} are out"
@@ -39,16 +45,44 @@ class Budget:
             return f"it is the last serving relay of {region}; `--confirm dark-region:{region}` allows it"
         return None
 
-    def why_not_retire(self, relay: str) -> str | None:
+    def why_not_touch(self, relay: str) -> str | None:
+        """Return why a relay that answers without counting as serving may not be restarted now; None if it may.
+
+        It is out already, so restarting it costs the budget nothing; restarting all such relays at once would.
+        """
+        if self.unstaged:
+            return self._unstaged()
+        others = self.taken - {relay}
+        here = [name for name in others if _same_region(name, relay)]
+        for count, limit in (
+            (len(others), self.policy.max_unavailable),
+            (len(here), self.policy.max_unavailable_per_region),
+        ):
+            if count >= limit:
+                return f"it still answers, and {count} of {limit} such relays are being restarted ({name_some(others)})"
+        return None
+
+    def why_not_retire(self, relay: str, region: str, *, region_stays: bool) -> str | None:
         """Return why a relay nobody wants any more may not go out now: what leaves draws on the same budget."""
-        limit = self.policy.max_unavailable
-        if relay in self.out or len(self.out) < limit:
+        if relay in self.out:
             return None
-        return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(self.out)})"
+        limit, limit_here = self.policy.max_unavailable, self.policy.max_unavailable_per_region
+        if len(self.out) >= limit:
+            return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(self.out)})"
+        if sum(1 for name in self.out if _same_region(name, relay)) >= limit_here:
+            return f"as many of {region} as may be out ({limit_here}) are out"
+        if region_stays and not any(where == region for where, _ in self.serving):
+            return f"no relay that {region} keeps serves yet"
+        return None
 
     def take(self, relay: str, region: str) -> Budget:
         """Return the budget with this relay out."""
-        return replace(self, out=self.out | {relay}, serving=self.serving - {(region, relay)})
+        return replace(
+            self, out=self.out | {relay}, serving=self.serving - {(region, relay)}, taken=self.taken | {relay}
+        )
+
+    def _unstaged(self) -> str:
+        return f"{len(self.unstaged)} relays have not staged what is wanted ({name_some(self.unstaged)})"
 
 
 def count_budget(
@@ -58,7 +92,13 @@ def count_budget(
     wanted = [view for view in views if not view.retiring]
     serving = {(v.region, v.name) for v in wanted if v.health is Health.HEALTHY and v.name not in busy}
     names = {name for _, name in serving}
-    return Budget(policy, frozenset(v.name for v in wanted if v.name not in names), frozenset(serving), dark_regions)
+    out = frozenset(v.name for v in wanted if v.name not in names)
+    return Budget(policy, out, frozenset(serving), dark_regions, taken=busy)
+
+
+def _same_region(one: str, other: str) -> bool:
+    """Whether two relays of one fleet lie in the same region; it is all of their names but the number."""
+    return one.rpartition("-")[0] == other.rpartition("-")[0]
 
 
 def name_some(names: Collection[str]) -> str:

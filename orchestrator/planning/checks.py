@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from orchestrator.fleet.observation import Observation
+from orchestrator.fleet.observation import Observation, Verdict
 from orchestrator.fleet.record import FleetRecord
 from orchestrator.planning.look import GONE
-from orchestrator.planning.plan import Deploy, Health, Phase, Plan
+from orchestrator.planning.plan import Deploy, Health, Launch, Phase, Plan, Stop
+from orchestrator.rendering.values import ChangeClass
 from orchestrator.spec.model import FleetSpec
 
 
@@ -21,7 +22,9 @@ def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: Fl
         *_many_retirements(plan),
         *_emptied_regions(plan, spec),
         *_other_magic(spec, observation, record),
-        *_beyond_budget(plan, spec),
+        *_many_replacements(plan, spec),
+        *_beyond_budget(plan, spec, observation),
+        *_dark_regions(plan, spec, observation),
         *_doubled(plan),
     ]
     return tuple(text for name, text in findings if name is None or not _is_confirmed(name, confirmed))
@@ -29,15 +32,22 @@ def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: Fl
 
 def _is_confirmed(name: str, confirmed: frozenset[str]) -> bool:
     """Whether the operator allowed this. Who allowed ten retirements allowed the seven that are left of them."""
-    if not name.startswith(RETIRE):
+    kind = next((kind for kind in (RETIRE, REPLACE) if name.startswith(kind)), None)
+    if kind is None:
         return name in confirmed
-    allowed = [each.removeprefix(RETIRE) for each in confirmed if each.startswith(RETIRE)]
-    return any(each.isdecimal() and int(each) >= int(name.removeprefix(RETIRE)) for each in allowed)
+    allowed = [each.removeprefix(kind) for each in confirmed if each.startswith(kind)]
+    return any(each.isdecimal() and int(each) >= int(name.removeprefix(kind)) for each in allowed)
 
 
 RETIRE = "retire:"
+REPLACE = "replace:"
+DARK = "dark-region:"
+EMPTY = "empty-region:"
 
 Finding = tuple[str | None, str]
+
+ANSWERING = (Verdict.OK, Verdict.STALE_TIP, Verdict.HANDSHAKE_TIMEOUT, Verdict.ANSWER_TIMEOUT)
+"""Verdicts behind which consumers may hang; written out here again, so that this check trusts no other module's."""
 
 
 def _many_retirements(plan: Plan) -> list[Finding]:
@@ -63,7 +73,7 @@ def _emptied_regions(plan: Plan, spec: FleetSpec) -> list[Finding]:
     findings: list[Finding] = []
     for region, count in sorted(leaving.items()):
         if region not in spec.regions or spec.relay_count(region) == 0:
-            name = f"empty-region:{region}"
+            name = f"{EMPTY}{region}"
             text = f"the fleet file would retire all {count} relays of {region}; this needs `--confirm {name}`"
             findings.append((name, text))
     return findings
@@ -87,25 +97,60 @@ def _other_magic(spec: FleetSpec, observation: Observation, record: FleetRecord)
     ]
 
 
-def _beyond_budget(plan: Plan, spec: FleetSpec) -> list[Finding]:
-    taken = {action.relay for action in plan.actions if isinstance(action, Deploy) and action.disturbs}
+def _many_replacements(plan: Plan, spec: FleetSpec) -> list[Finding]:
+    dead = {view.name for view in plan.relays if view.phase is Phase.DEAD}
+    replaced = sorted(dead & {action.relay for action in plan.actions if isinstance(action, Launch)})
+    limit = spec.rollout.max_unavailable
+    if len(replaced) <= limit:
+        return []
+    name = f"{REPLACE}{len(replaced)}"
+    text = f"{len(replaced)} relays count as dead and would be replaced ({', '.join(replaced)})"
+    return [(name, f"{text}; more than {limit} at once needs `--confirm {name}`")]
+
+
+def _list_taken(plan: Plan, observation: Observation) -> dict[str, str]:
+    """Return relay → region of those that answered the probe and that this plan restarts or stops."""
+    taken: dict[str, str] = {}
+    for action in plan.actions:
+        restarts = isinstance(action, Deploy) and action.change >= ChangeClass.RESTART
+        sighting = observation.sightings.get(action.relay)
+        if (restarts or isinstance(action, Stop)) and sighting is not None and sighting.verdict in ANSWERING:
+            taken[action.relay] = action.instance.region  # type: ignore[union-attr]
+    return taken
+
+
+def _beyond_budget(plan: Plan, spec: FleetSpec, observation: Observation) -> list[Finding]:
+    taken = _list_taken(plan, observation)
     if not taken:
         return []
-    out = {view.name: view.region for view in plan.relays if not view.retiring and view.health is not Health.HEALTHY}
-    out |= {view.name: view.region for view in plan.relays if view.name in taken}
+    out = dict(taken)
+    if any(view.name in taken and view.health is Health.HEALTHY for view in plan.relays):
+        out |= {v.name: v.region for v in plan.relays if not v.retiring and v.health is not Health.HEALTHY}
     here, limit_here = max(Counter(out.values()).values()), spec.rollout.max_unavailable_per_region
     limit = spec.rollout.max_unavailable
     if len(out) <= limit and here <= limit_here:
         return []
-    return [
-        (
-            None,
-            (
-                f"the plan disturbs {len(taken)} serving relays, then {len(out)} are out and {here} of them in one region; "
-                f"the budget is {limit} and {limit_here}; this is a defect, report it"
-            ),
-        )
-    ]
+    text = f"the plan disturbs {len(taken)} relays that answer; then {len(out)} are out, {here} of them in one region"
+    return [(None, f"{text}; the budget is {limit} and {limit_here}; this is a defect, report it")]
+
+
+def _dark_regions(plan: Plan, spec: FleetSpec, observation: Observation) -> list[Finding]:
+    """A region keeps a serving relay, unless the operator said otherwise or the fleet file wants none there."""
+    taken = _list_taken(plan, observation)
+    findings: list[Finding] = []
+    for region in sorted(set(taken.values())):
+        if region not in spec.regions or spec.relay_count(region) == 0:
+            continue
+        serving = {v.name for v in plan.relays if v.region == region and _serves(v.name, observation)}
+        if serving and serving <= taken.keys():
+            name = f"{DARK}{region}"
+            findings.append((name, f"the plan takes the last serving relay of {region}; this needs `--confirm {name}`"))
+    return findings
+
+
+def _serves(relay: str, observation: Observation) -> bool:
+    sighting = observation.sightings.get(relay)
+    return sighting is not None and sighting.verdict is Verdict.OK
 
 
 def _doubled(plan: Plan) -> list[Finding]:

@@ -20,12 +20,12 @@ from orchestrator.planning.assess import (
     list_slots,
     why_keys_disagree,
 )
-from orchestrator.planning.budget import Budget, count_budget, name_some
+from orchestrator.planning.budget import Budget, count_budget
 from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import render_fleet
-from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView, Stage
+from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.steps import plan_step
 from orchestrator.rendering.values import RenderedRelay
@@ -49,7 +49,8 @@ def plan_fleet(look: Look) -> Plan:
         return _hold_all(views, look)
     rendered = render_fleet(look.wanted, look.seen, _quarantined(views))
     budget = _count_budget(views, look)
-    budget_before, out_before = budget, len(budget.out)
+    budget = replace(budget, unstaged=_list_unstaged(slots, rendered, look))
+    out_before = len(budget.out)
     steps: list[Action | Hold] = []
     planned: Counter[str] = Counter()
     for slot in _most_out_first(slots, views):
@@ -62,7 +63,6 @@ def plan_fleet(look: Look) -> Plan:
         if step is not None:
             steps.append(step)
         steps.extend(plan_older_generations(slot, view, look))
-    steps, budget = _gate_on_staging(steps, budget_before, budget, look)
     surplus_views, surplus_steps, budget = plan_surplus({relay.name for relay in relays}, look, budget)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
@@ -95,27 +95,20 @@ def _may_be_worked_on(slot: Slot, look: Look) -> bool:
     return isinstance(look.seen.hosts.get(slot.current.instance_id), HostFacts)
 
 
-def _gate_on_staging(
-    steps: Sequence[Action | Hold], before: Budget, budget: Budget, look: Look
-) -> tuple[list[Action | Hold], Budget]:
-    """Disturb no relay that serves until every relay that can be asked has staged what is wanted.
+def _list_unstaged(slots: Sequence[Slot], rendered: Mapping[str, RenderedRelay], look: Look) -> frozenset[str]:
+    """Name the relays that can be asked and have not staged what is wanted.
 
-    A release that cannot be downloaded, or a disk without room for it, shows before anything was disturbed.
+    Until there are none, no relay that answers is disturbed: a release that cannot be downloaded, or a disk without
+    room for it, shows before anything was.
     """
-    unstaged = {
-        step.relay for step in steps if isinstance(step, Stage) or (isinstance(step, Hold) and step.wanted == "stage")
-    }
-    unstaged |= {name for name, work in look.seen.in_flight.items() if work.intent == "stage"}
-    if not unstaged:
-        return list(steps), budget
-    because = f"{len(unstaged)} relays have not staged what is wanted ({name_some(unstaged)})"
-    gated: list[Action | Hold] = [
-        Hold(step.relay, "restart", f"{step.reason}; {because}", passes=True)
-        if isinstance(step, Deploy) and step.disturbs
-        else step
-        for step in steps
-    ]
-    return gated, before
+    unstaged = {name for name, work in look.seen.in_flight.items() if work.intent == "stage"}
+    for slot in slots:
+        facts = look.seen.hosts.get(slot.current.instance_id) if slot.current is not None else None
+        if isinstance(facts, HostFacts) and facts.prepared:
+            wanted = {rendered[slot.relay.name].release.sha256, look.wanted.network.digest}
+            if not wanted <= facts.staged:
+                unstaged.add(slot.relay.name)
+    return frozenset(unstaged)
 
 
 def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[Action | Hold]:
@@ -135,9 +128,9 @@ def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[
 
 
 def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget) -> list[Action | Hold]:
-    """Waiting for the budget ends by itself only if one of those that are out is on its way back."""
+    """Waiting for the budget ends by itself only if one of those waited for is on its way."""
     moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in BUDGETED)}
-    passes = bool(moving & budget.out)
+    passes = bool(moving & (budget.out | budget.unstaged))
     return [replace(s, passes=passes) if isinstance(s, Hold) and s.wanted in BUDGETED else s for s in steps]
 
 

@@ -27,7 +27,10 @@ def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Acti
         double = current is not None and instance.generation == current.generation
         death = why_dead(instance, look)
         if double:
-            steps.append(plan_leaving(instance, f"was launched twice; {_id(current)} is the one on record", look))
+            step = plan_leaving(instance, f"was launched twice; {_id(current)} is the one on record", look)
+            if isinstance(step, Stop) and view.health is not Health.HEALTHY:
+                step = Hold(slot.relay.name, "stop", f"{step.reason}, and does not serve yet")
+            steps.append(step)
         elif (
             death is not None and current is not None and current.state is InstanceState.RUNNING
         ) or view.health is Health.HEALTHY:
@@ -56,13 +59,18 @@ def plan_surplus(
             steps.append(Hold(instance.relay, "retire", work.progress or f"{work.intent} is under way", passes=True))
         else:
             step = plan_leaving(instance, reason, look)
-            full = budget.why_not_retire(instance.relay) if isinstance(step, Stop) else None
+            full = _why_not_stop(instance, look, budget) if isinstance(step, Stop) else None
             if full is not None:
                 step = Hold(instance.relay, "stop", f"{reason}; {full}")
             elif isinstance(step, Stop):
                 budget = budget.take(instance.relay, instance.region)
             steps.append(step)
     return views, steps, budget
+
+
+def _why_not_stop(instance: Instance, look: Look, budget: Budget) -> str | None:
+    stays = instance.region in look.spec.regions and look.spec.relay_count(instance.region) > 0
+    return budget.why_not_retire(instance.relay, instance.region, region_stays=stays)
 
 
 def list_leaving(wanted: Sequence[str], look: Look) -> list[str]:

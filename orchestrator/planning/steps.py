@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
-from orchestrator.planning.assess import Slot, is_identified, why_dead
+from orchestrator.planning.assess import Slot, is_identified, may_serve, why_dead
 from orchestrator.planning.budget import Budget
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Phase, Prepare, RelayView, Stage
@@ -136,7 +136,8 @@ def _plan_deploy(
     if facts.unit is UnitState.ABSENT and not facts.files:
         what = "was never deployed"
     restarts = change >= ChangeClass.RESTART
-    disturbs = restarts and view.health is Health.HEALTHY
+    answers = may_serve(view.name, look.seen)
+    disturbs = restarts and (view.health is Health.HEALTHY or answers)
     if facts.unit is UnitState.DEACTIVATING:
         return Hold(view.name, "deploy", f"{what}; the node is still stopping", passes=True)
     if facts.firewall_pending:
@@ -147,8 +148,11 @@ def _plan_deploy(
         return Hold(
             view.name, "deploy", f"{what}; whether it serves is not known, so it is not restarted: {view.reason}"
         )
-    if disturbs and (full := budget.why_not_disturb(view.name, view.region)) is not None:
-        return Hold(view.name, "restart", f"{what}; {full}")
+    if disturbs:
+        serves = view.health is Health.HEALTHY
+        full = budget.why_not_disturb(view.name, view.region) if serves else budget.why_not_touch(view.name)
+        if full is not None:
+            return Hold(view.name, "restart", f"{what}; {full}")
     return Deploy(view.name, instance, rendered, change, disturbs, what)
 
 

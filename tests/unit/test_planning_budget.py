@@ -95,7 +95,7 @@ def test_a_restart_takes_one_serving_relay() -> None:
 
 
 def test_a_relay_that_is_down_anyway_restarts_first_and_free() -> None:
-    look = with_unit(new_release(serving_look()), EU2, UnitState.FAILED)
+    look = with_sighting(with_unit(new_release(serving_look()), EU2, UnitState.FAILED), EU2, Verdict.REFUSED)
     assert disturbed(look) == []
     assert [word for word, _ in steps_of(plan_fleet(look), EU2)] == ["deploy"]
 
@@ -189,7 +189,7 @@ def test_a_plan_that_takes_two_is_called_a_defect() -> None:
     plan = plan_fleet(look)
     (deploy,) = [a for a in plan.actions if isinstance(a, Deploy) and a.disturbs]
     worse = replace(plan, actions=(deploy, replace(deploy, relay="demo-us-east-1-02")))
-    assert any("disturbs 2 serving relays" in text for text in findings(look, worse))
+    assert any("disturbs 2 relays that answer" in text for text in findings(look, worse))
 
 
 def test_a_plan_that_takes_one_beside_one_that_is_down_is_called_a_defect() -> None:
