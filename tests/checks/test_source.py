@@ -46,5 +46,6 @@ def test_layers_point_one_way() -> None:
 
 
 def test_playbooks_pass_the_production_profile() -> None:
-    # `playbooks` names what is looked at; profile, strictness and staying offline are in .ansible-lint.
-    demand("ansible-lint", "--config-file", ".ansible-lint", "playbooks")
+    # What is looked at is named here; profile, strictness and staying offline are in .ansible-lint. The role that we are
+    # measured against is held to the same.
+    demand("ansible-lint", "--config-file", ".ansible-lint", "playbooks", "benchmarks/role")

@@ -70,7 +70,7 @@ def test_the_last_serving_relay_of_a_region_is_not_retired_before_another_serves
     look = replace(serving_look(), wanted=wanted(fleet_spec(counts, rollout={"max_unavailable": 3})))
     look = with_sighting(with_facts(look, EU1, unit=UnitState.FAILED), EU1, Verdict.REFUSED)
     assert (
-        "stop",
+        "hold stop",
         "the fleet file no longer asks for it; as many of eu-central-1 as may be out (1) are out",
     ) in steps_of(plan_fleet(look), EU2)
     wider = {"max_unavailable": 3, "max_unavailable_per_region": 3}
