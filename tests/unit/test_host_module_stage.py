@@ -215,6 +215,73 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(machine: Machine, serve
     assert folders(machine) == []
 
 
+TOP = "a/b/cardano-node"
+NESTED = {
+    "out of the top folder": (
+        [special(f"{TOP}/share", tarfile.SYMTYPE, "../../../etc")],
+        "outside the release's folder",
+    ),
+    "beside the top folder": (
+        [special(f"{TOP}/bin/x", tarfile.SYMTYPE, "../../other")],
+        "outside the release's folder",
+    ),
+    "through a link and back": (
+        [
+            special(f"{TOP}/deep/er/link", tarfile.SYMTYPE, "../../bin"),
+            special(f"{TOP}/out", tarfile.SYMTYPE, "deep/er/link/../.."),
+        ],
+        "through a link",
+    ),
+    "hard link through a link": (
+        [
+            special(f"{TOP}/share", tarfile.SYMTYPE, "bin"),
+            special(f"{TOP}/same", tarfile.LNKTYPE, f"{TOP}/share/cardano-node"),
+        ],
+        "through a link",
+    ),
+    "hard link to a link": (
+        [
+            special(f"{TOP}/bin/node", tarfile.SYMTYPE, "cardano-node"),
+            special(f"{TOP}/same", tarfile.LNKTYPE, f"{TOP}/bin/node"),
+        ],
+        "through a link",
+    ),
+    "hard link to a file outside the top folder": (
+        [special("a/file", tarfile.REGTYPE), special(f"{TOP}/same", tarfile.LNKTYPE, "a/file")],
+        "no file of the release",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_a_link_that_leaves_the_release_below_its_top_folder_is_refused(
+    machine: Machine, server: Server, kind: str
+) -> None:
+    members, complaint = NESTED[kind]
+
+    def add(archive: tarfile.TarFile) -> None:
+        for member in members:
+            member(archive)
+
+    server.body = make_archive((f"{TOP}/bin/cardano-node", b"x", 0o755), more=add)
+    with pytest.raises(Refused, match=complaint):
+        stage(machine, wanted(server))
+    assert folders(machine) == []
+
+
+def test_links_within_a_top_folder_are_kept_one_behind_the_other(machine: Machine, server: Server) -> None:
+    def add(archive: tarfile.TarFile) -> None:
+        special(f"{TOP}/lib/node", tarfile.SYMTYPE, "../bin/cardano-node")(archive)
+        special(f"{TOP}/node", tarfile.SYMTYPE, "lib/node")(archive)
+        special(f"{TOP}/same", tarfile.LNKTYPE, f"{TOP}/bin/cardano-node")(archive)
+
+    server.body = make_archive((f"{TOP}/bin/cardano-node", b"x", 0o755), more=add)
+    request = wanted(server)
+    stage(machine, request)
+    place = machine.at(request.release.folder)
+    assert [(place / name).read_bytes() for name in ("node", "same")] == [b"x", b"x"]
+
+
 def test_a_file_below_a_link_is_refused(machine: Machine, server: Server) -> None:
     def add(archive: tarfile.TarFile) -> None:
         special("share", tarfile.SYMTYPE, "bin")(archive)

@@ -44,7 +44,7 @@ def check_members(archive: tarfile.TarFile) -> tuple[Member, ...]:
 
 
 def size_of(members: tuple[Member, ...]) -> int:
-    """Return how many bytes the members take, links to files counted as copies."""
+    """Return how many bytes the members take; links take none, a hard link shares what it points to."""
     return sum(member.info.size for member in members)
 
 
@@ -61,8 +61,12 @@ def find_top(members: tuple[Member, ...]) -> str:
 
 
 def unpack(archive: tarfile.TarFile, members: tuple[Member, ...], top: str, folder: Path) -> None:
-    """Write all that lies under `top` into an empty folder: folders and files first, links last."""
+    """Write all that lies under `top` into an empty folder: folders and files first, links last.
+
+    Raises Refused, before anything is written, for a link that would not stay within that folder.
+    """
     chosen = [(_below(member.name, top), member) for member in members]
+    _check_links(chosen, top)
     for name, member in chosen:
         if name and member.info.isdir():
             (folder / name).mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -100,6 +104,33 @@ def _check_parents(members: list[Member]) -> None:
             parent = posixpath.dirname(parent)
 
 
+def _check_links(chosen: list[tuple[str, Member]], top: str) -> None:
+    """Refuse links as they will lie on the disk, without the top folder: leaving it, or passing through another link."""
+    links = {name for name, member in chosen if name and member.info.issym()}
+    for name, member in chosen:
+        if name and member.info.issym():
+            _walk(posixpath.dirname(name), member.info, links)
+        elif name and member.info.islnk():
+            target = _below(posixpath.normpath(member.info.linkname), top)
+            if target in links or any(parent in links for parent in _parents(target)):
+                raise Refused(f"archive member {member.info.name!r} links to {member.info.linkname!r} through a link")
+
+
+def _walk(place: str, info: tarfile.TarInfo, links: set[str]) -> None:
+    """Go a link's way step by step, as the kernel will: `..` behind another link is not where the names say."""
+    for step in info.linkname.split("/"):
+        if place in links:
+            raise Refused(f"archive member {info.name!r} links to {info.linkname!r} through a link")
+        place = posixpath.normpath(posixpath.join(place, step))
+        if place == ".." or place.startswith("../"):
+            raise Refused(f"archive member {info.name!r} links to {info.linkname!r}, outside the release's folder")
+
+
+def _parents(name: str) -> list[str]:
+    steps = name.split("/")
+    return ["/".join(steps[:count]) for count in range(1, len(steps))]
+
+
 def _below(name: str, top: str) -> str:
     if not top:
         return name
@@ -128,7 +159,8 @@ def _link(folder: Path, name: str, member: Member, top: str) -> None:
         return
     target = _below(posixpath.normpath(member.info.linkname), top)
     source = folder / target
-    if not target or source.is_symlink() or not source.is_file():
+    within = source.resolve().is_relative_to(folder.resolve())
+    if not target or not within or source.is_symlink() or not source.is_file():
         raise Refused(
             f"archive member {member.info.name!r} links to {member.info.linkname!r}, which is no file of the release"
         )
