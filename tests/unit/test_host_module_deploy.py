@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from playbooks.module_utils.genesis.claim import claim
 from playbooks.module_utils.genesis.deploying import Report, confirm, deploy, parse_deployment
 from playbooks.module_utils.genesis.firewall import PENDING
 from playbooks.module_utils.genesis.inspecting import inspect
-from playbooks.module_utils.genesis.machine import CURRENT, MANIFEST, OWED, RELEASES, RUN, Machine, Ran, Refused
+from playbooks.module_utils.genesis.machine import CURRENT, LOCK, MANIFEST, OWED, RELEASES, RUN, Machine, Ran, Refused
 from playbooks.module_utils.genesis.release import write_marker
 from playbooks.module_utils.genesis.stopping import retire, stop
 
@@ -25,6 +26,7 @@ MY_GROUP = grp.getgrgid(os.getegid()).gr_name
 UNIT = "/etc/systemd/system/cardano-node.service"
 TOPOLOGY = "/etc/cardano-node/topology.json"
 RULES = "/etc/nftables.d/genesis-fleet.nft"
+UNDO = "genesis-fleet-firewall-undo.timer"
 SHA256 = "ab" * 32
 
 
@@ -37,12 +39,16 @@ class Systemd:
     table: bool = True
     refuses: str = ""
     breaks_at: str = ""
+    armed: bool = False
+    """Whether the way back of the firewall waits for its time."""
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, argv: Sequence[str], *, stdin: str = "", timeout_seconds: float = 60) -> Ran:
         command = " ".join(argv)
         if self.breaks_at and self.breaks_at in command:
             raise KeyboardInterrupt(command)
+        if argv[:3] == ["systemctl", "show", UNDO]:
+            return Ran(0, f"ActiveState={'active' if self.armed else 'inactive'}\n\nActiveState=inactive\n", "")
         if argv[:2] == ["systemctl", "show"]:
             enabled = "LoadState=%s\nActiveState=%s\nUnitFileState=enabled\nJob=0\nNeedDaemonReload=no\n"
             return Ran(0, enabled % (self.loaded, self.state), "")
@@ -51,6 +57,8 @@ class Systemd:
         self.asked.append(command)
         if self.refuses and self.refuses in command:
             return Ran(1, "", f"no to {stdin or command}")
+        if argv[0] == "systemd-run" or command == f"systemctl stop {UNDO}":
+            self.armed = argv[0] == "systemd-run"
         return Ran(0, "", "")
 
     def effects(self) -> list[str]:
@@ -264,6 +272,51 @@ def test_rules_that_were_undone_meanwhile_cannot_be_confirmed(host: Host) -> Non
     with pytest.raises(Refused, match="were undone"):
         confirm(host.machine, parse_deployment(wanted(rules=rules)))
     assert not host.machine.at(RULES).exists()
+
+
+@pytest.mark.parametrize("refused", ["systemd-run", "nft --file -"])
+def test_rules_that_could_not_be_tried_are_not_pending(host: Host, refused: str) -> None:
+    host.systemd.refuses = refused
+    with pytest.raises(Refused):
+        host.deploy(rules="table inet genesis_fleet { chain c { } }")
+    assert not host.machine.at(f"{PENDING}/new.nft").exists()
+    assert not host.systemd.armed
+    assert not inspect(host.machine)["firewall_pending"]
+
+
+def test_rules_whose_way_back_is_not_armed_are_not_pending(host: Host) -> None:
+    host.deploy(rules="table inet genesis_fleet { chain c { } }")
+    assert inspect(host.machine)["firewall_pending"]
+    host.systemd.armed = False
+    assert not inspect(host.machine)["firewall_pending"]
+
+
+def test_nothing_is_pending_when_a_crash_comes_before_the_way_back_is_armed(host: Host) -> None:
+    host.systemd.breaks_at = "systemd-run"
+    with pytest.raises(KeyboardInterrupt):
+        host.deploy(rules="table inet genesis_fleet { chain c { } }")
+    assert not host.machine.at(f"{PENDING}/new.nft").exists()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_way_back_ends_the_trial_whatever_nft_says(host: Host, tmp_path: Path, code: int) -> None:
+    host.deploy(rules="table inet genesis_fleet { chain c { } }")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "nft").write_text(f"#!/bin/sh\nexit {code}\n")
+    (programs / "nft").chmod(0o755)
+    pending = host.machine.at(PENDING)
+    script = (pending / "undo").read_text().replace(PENDING, str(pending)).replace(LOCK, str(host.machine.at(LOCK)))
+    path = {"PATH": f"{programs}:/usr/bin:/bin"}
+    assert subprocess.run(["/bin/sh", "-c", script], env=path, check=False).returncode == code
+    assert not (pending / "new.nft").exists()
+
+
+def test_a_second_trial_falls_back_to_what_was_before_the_first(host: Host) -> None:
+    host.deploy(rules="table inet genesis_fleet { chain c { } }")
+    host.machine.at(f"{PENDING}/before.nft").write_text("known to let us in")
+    host.deploy(rules="table inet genesis_fleet { chain d { } }")
+    assert host.machine.at(f"{PENDING}/before.nft").read_text() == "known to let us in"
 
 
 def test_rules_the_kernel_lost_are_loaded_again_though_the_file_is_right(host: Host) -> None:

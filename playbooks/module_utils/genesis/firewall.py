@@ -12,19 +12,31 @@ from .machine import LOCK, STATE, Machine, Refused
 
 PENDING = "/run/genesis-fleet/firewall"
 _UNDO_UNIT = "genesis-fleet-firewall-undo"
+_ARMED = frozenset(f"ActiveState={state}" for state in ("active", "activating", "reloading", "deactivating"))
 _CLEAR = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 _UNDO = f"""#!/bin/sh
 # Puts the previous firewall table back unless the new one was confirmed. The lock keeps it apart from a confirmation.
 exec 9>>{LOCK}
 flock -w 60 9
 [ -e {PENDING}/new.nft ] || exit 0
-nft -f {PENDING}/before.nft && rm -f {PENDING}/new.nft
+nft -f {PENDING}/before.nft
+code=$?
+# Whatever nft said: the trial is over. Rules that stayed differ from the file, and the next deploy tries them again.
+rm -f {PENDING}/new.nft
+exit $code
 """
 
 
 def is_pending(machine: Machine) -> bool:
-    """Return whether new rules wait for their confirmation."""
-    return machine.at(f"{PENDING}/new.nft").exists()
+    """Return whether new rules wait for their confirmation, with the way back still armed or under way."""
+    if not machine.at(f"{PENDING}/new.nft").exists():
+        return False
+    # A run that broke off may leave the file with nothing that would ever remove it.
+    text = machine.must_run(
+        ["systemctl", "show", f"{_UNDO_UNIT}.timer", f"{_UNDO_UNIT}.service", "--property=ActiveState"],
+        "looking at the way back of the firewall",
+    )
+    return any(line in _ARMED for line in text.splitlines())
 
 
 def is_loaded(machine: Machine) -> bool:
@@ -34,29 +46,23 @@ def is_loaded(machine: Machine) -> bool:
 
 def try_rules(machine: Machine, wish: Wish, undo_after_seconds: int) -> None:
     """Load new rules, with the way back armed before. Raises Refused, with the old rules in force."""
-    before = machine.run(["nft", "--stateless", "list", "table", "inet", TABLE])
     machine.at(STATE).mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_text(machine, f"{PENDING}/before.nft", _CLEAR + (before.out if before.code == 0 else ""), "0600")
+    # While a trial runs, what the kernel holds is not known to let us in: the way back leads to what was before it.
+    if not is_pending(machine):
+        before = machine.run(["nft", "--stateless", "list", "table", "inet", TABLE])
+        write_text(machine, f"{PENDING}/before.nft", _CLEAR + (before.out if before.code == 0 else ""), "0600")
     write_text(machine, f"{PENDING}/undo", _UNDO, "0700")
     _disarm(machine)
-    write_text(machine, f"{PENDING}/new.nft", wish.content, "0600")
-    machine.must_run(
-        [
-            "systemd-run",
-            f"--unit={_UNDO_UNIT}",
-            f"--on-active={undo_after_seconds}",
-            "--timer-property=AccuracySec=1s",
-            "--collect",
-            "--quiet",
-            f"{PENDING}/undo",
-        ],
-        "arming the way back of the firewall",
-    )
-    loaded = machine.run(["nft", "--file", "-"], stdin=_CLEAR + wish.content)
-    if loaded.code != 0:
-        _disarm(machine)
+    try:
+        _arm(machine, undo_after_seconds)
+        write_text(machine, f"{PENDING}/new.nft", wish.content, "0600")
+        loaded = machine.run(["nft", "--file", "-"], stdin=_CLEAR + wish.content)
+        if loaded.code != 0:
+            raise Refused(f"{wish.path}: nft did not load it, the old rules stay: {loaded.complaint}")
+    except (OSError, Refused):
         machine.at(f"{PENDING}/new.nft").unlink(missing_ok=True)
-        raise Refused(f"{wish.path}: nft did not load it, the old rules stay: {loaded.complaint}")
+        _disarm(machine)
+        raise
 
 
 def confirm_rules(machine: Machine, wish: Wish) -> None:
@@ -77,6 +83,21 @@ def delete_table(machine: Machine) -> None:
     machine.at(f"{PENDING}/new.nft").unlink(missing_ok=True)
     if is_loaded(machine):
         machine.must_run(["nft", "--file", "-"], "removing the firewall table", stdin=_CLEAR)
+
+
+def _arm(machine: Machine, undo_after_seconds: int) -> None:
+    machine.must_run(
+        [
+            "systemd-run",
+            f"--unit={_UNDO_UNIT}",
+            f"--on-active={undo_after_seconds}",
+            "--timer-property=AccuracySec=1s",
+            "--collect",
+            "--quiet",
+            f"{PENDING}/undo",
+        ],
+        "arming the way back of the firewall",
+    )
 
 
 def _disarm(machine: Machine) -> None:
