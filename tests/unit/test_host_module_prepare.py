@@ -59,6 +59,32 @@ def test_a_disk_with_a_chain_is_mounted_and_never_formatted(tmp_path: Path) -> N
     assert not programs.formatted()
 
 
+def test_a_disk_is_mounted_by_the_id_of_its_volume_whatever_links_its_file_system_has(tmp_path: Path) -> None:
+    machine, _ = disk_host(tmp_path, EXT4)
+    machine.at("/dev/disk/by-uuid").mkdir()
+    machine.at("/dev/disk/by-uuid/1234").write_text("")
+    settle_disk(machine, "vol-0a", MOUNT)
+    text = machine.read_text("/etc/systemd/system/chain.mount")
+    assert "What=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0a\n" in text
+
+
+def test_a_disk_known_to_the_kernel_alone_is_mounted_by_its_file_system(tmp_path: Path) -> None:
+    machine, _ = disk_host(tmp_path, EXT4)
+    for folder in ("sys/class/block/nvme2n1/device", "dev/disk/by-uuid"):
+        machine.at(folder).mkdir(parents=True)
+    machine.at("/sys/class/block/nvme2n1/device/serial").write_text("vol0c\n")
+    machine.at("/dev/disk/by-uuid/1234").write_text("")
+    settle_disk(machine, "vol-0c", MOUNT)
+    assert "What=/dev/disk/by-uuid/1234\n" in machine.read_text("/etc/systemd/system/chain.mount")
+
+
+def test_links_are_awaited_before_a_disk_is_looked_for_and_after_it_was_formatted(tmp_path: Path) -> None:
+    machine, programs = disk_host(tmp_path, EMPTY, EXT4)
+    settle_disk(machine, "vol-0a", MOUNT)
+    order = [word.split()[0] for word in programs.asked if word.startswith(("udevadm settle", "blkid", "mkfs"))]
+    assert order == ["udevadm", "blkid", "mkfs.ext4", "udevadm", "blkid"]
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -1,4 +1,4 @@
-"""The chain disk: found by its id, formatted only if it is empty, mounted by the UUID of its file system.
+"""The chain disk: found by its id, formatted only if it is empty, mounted by the id of its volume.
 
 A disk that shows any signature is never formatted: it may hold the chain that took days to sync.
 """
@@ -16,31 +16,40 @@ _NOTHING_FOUND = 2
 
 def settle_disk(machine: Machine, volume_id: str, mount: str) -> list[str]:
     """Format if empty, and mount. Return what was done, in words. Raises Refused for a disk that is not ours to use."""
+    _await_links(machine)
     device = find_device(machine, volume_id)
     done = []
     if not read_signatures(machine, device):
         machine.must_run(
             ["mkfs.ext4", "-q", "-m", "0", "-L", _LABEL, device], f"formatting {device}", timeout_seconds=600
         )
+        _await_links(machine)
         done.append(f"formatted {device}")
     signatures = read_signatures(machine, device)
     if signatures.get("TYPE") != "ext4" or not signatures.get("UUID"):
         found = signatures.get("TYPE") or signatures.get("PTTYPE") or "something unknown"
         raise Refused(f"chain disk {volume_id} holds {found}, not ext4; it is not formatted unasked, empty it by hand")
-    return done + _mount(machine, signatures["UUID"], device, mount)
+    what = find_link(machine, volume_id) or _link_by_uuid(machine, signatures["UUID"]) or device
+    return done + _mount(machine, what, device, mount)
 
 
 def find_device(machine: Machine, volume_id: str) -> str:
     """Return the device of a volume. Raises Refused while it is not attached."""
+    if link := find_link(machine, volume_id):
+        return f"/dev/{machine.at(link).resolve().name}"
     serial = volume_id.replace("-", "")
-    by_id = machine.at("/dev/disk/by-id")
-    for link in sorted(by_id.glob(f"*{serial}")) if by_id.is_dir() else []:
-        return f"/dev/{link.resolve().name}"
     # Without udev there are no links; the kernel knows the serial number itself.
     for path in sorted(machine.at("/sys/class/block").glob("*/device/serial")):
         if path.read_text(encoding="utf-8", errors="replace").strip().replace("-", "") == serial:
             return f"/dev/{path.parent.parent.name}"
     raise Refused(f"chain disk {volume_id} is not attached to this host yet")
+
+
+def find_link(machine: Machine, volume_id: str) -> str:
+    """Return the link that leads to a volume whatever number its device has after a reboot; empty without one."""
+    by_id = machine.at("/dev/disk/by-id")
+    links = sorted(by_id.glob(f"*{volume_id.replace('-', '')}")) if by_id.is_dir() else []
+    return f"/dev/disk/by-id/{links[0].name}" if links else ""
 
 
 def read_signatures(machine: Machine, device: str) -> dict[str, str]:
@@ -59,10 +68,18 @@ def is_mounted(machine: Machine, mount: str) -> bool:
     return any(line.split()[1] == mount for line in lines if len(line.split()) > 1)
 
 
-def _mount(machine: Machine, uuid: str, device: str, mount: str) -> list[str]:
+def _await_links(machine: Machine) -> None:
+    # udev makes its links a moment after a disk came or was formatted. Without udev there is nothing to wait for.
+    machine.run(["udevadm", "settle", "--timeout=20"])
+
+
+def _link_by_uuid(machine: Machine, uuid: str) -> str:
+    link = f"/dev/disk/by-uuid/{uuid}"
+    return link if machine.at(link).exists() else ""
+
+
+def _mount(machine: Machine, what: str, device: str, mount: str) -> list[str]:
     name = machine.must_run(["systemd-escape", "--path", "--suffix=mount", mount], "naming the mount").strip()
-    # By UUID where udev makes links for it; by the device itself where it does not (containers).
-    what = f"/dev/disk/by-uuid/{uuid}" if machine.at(f"/dev/disk/by-uuid/{uuid}").exists() else device
     text = (
         "# Made by genesis-fleet.\n[Unit]\nDescription=Chain disk\nBefore=cardano-node.service\n\n"
         f"[Mount]\nWhat={what}\nWhere={mount}\nType=ext4\nOptions=noatime\n\n[Install]\nWantedBy=multi-user.target\n"
