@@ -69,11 +69,6 @@ def prepare_variables(
     }
 
 
-def inspect_variables() -> dict[str, Any]:
-    """Every path that any relay may have of us, whatever is rendered for it now."""
-    return {"genesis_paths": sorted(layout.CHANGE_CLASSES)}
-
-
 def baseline_digest(spec: FleetSpec) -> str:
     """Return what `HostFacts.prepared` must be once a host has the present baseline: the same for all hosts of a fleet."""
     baseline = [layout.USER, PACKAGES, layout.CHAIN_MOUNT, spec.cloud.kind]

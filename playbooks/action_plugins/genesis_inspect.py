@@ -1,4 +1,4 @@
-"""Action plugin of genesis_inspect: reads the host's variables itself, since a look is on the way of every cycle."""
+"""Action plugin of genesis_inspect, by the launcher that all our modules share."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ class ActionModule(action_loader.get("genesis_module", class_only=True)):  # typ
     """Runs the module once."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Look at the host; `genesis_paths` are files to look at beside those that a deploy wrote."""
+        """Look at the host."""
         super().run(tmp, task_vars)
-        variables = task_vars or {}
-        result: dict[str, Any] = self.run_module(
-            "genesis_inspect", {"paths": variables.get("genesis_paths") or []}, variables
-        )
+        result: dict[str, Any] = self.run_module("genesis_inspect", {}, task_vars or {})
         return result

@@ -13,19 +13,18 @@ module: genesis_inspect
 short_description: Tell everything the controller wants to know about a host
 description:
   - Writes nothing, takes no lock, and never reports a change.
-options:
-  paths: {description: Files to look at beside those a deploy wrote, type: list, elements: str, default: []}
+options: {}
 author: genesis-fleet
 """
 
-OPTIONS = {"paths": {"type": "list", "elements": "str", "default": []}}
+OPTIONS: dict[str, dict[str, object]] = {}
 
 
 def main() -> None:
     """Look, and answer."""
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
-        facts = inspect(Machine(), module.params["paths"])
+        facts = inspect(Machine())
     except (OSError, Refused) as problem:
         module.fail_json(msg=str(explain(problem, "inspecting")), invocation={})
     module.exit_json(changed=False, genesis=facts, invocation={})

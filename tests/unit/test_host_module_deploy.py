@@ -13,11 +13,23 @@ from typing import Any
 
 import pytest
 
+from orchestrator.rendering.layout import CHANGE_CLASSES
 from playbooks.module_utils.genesis.claim import claim
 from playbooks.module_utils.genesis.deploying import Report, confirm, deploy, parse_deployment
 from playbooks.module_utils.genesis.firewall import PENDING
 from playbooks.module_utils.genesis.inspecting import inspect
-from playbooks.module_utils.genesis.machine import CURRENT, LOCK, MANIFEST, OWED, RELEASES, RUN, Machine, Ran, Refused
+from playbooks.module_utils.genesis.machine import (
+    CURRENT,
+    KNOWN,
+    LOCK,
+    MANIFEST,
+    OWED,
+    RELEASES,
+    RUN,
+    Machine,
+    Ran,
+    Refused,
+)
 from playbooks.module_utils.genesis.release import write_marker
 from playbooks.module_utils.genesis.stopping import retire, stop
 
@@ -26,6 +38,7 @@ MY_GROUP = grp.getgrgid(os.getegid()).gr_name
 UNIT = "/etc/systemd/system/cardano-node.service"
 TOPOLOGY = "/etc/cardano-node/topology.json"
 RULES = "/etc/nftables.d/genesis-fleet.nft"
+SYSCTL = "/etc/sysctl.d/60-genesis-fleet.conf"
 UNDO = "genesis-fleet-firewall-undo.timer"
 SHA256 = "ab" * 32
 
@@ -39,6 +52,7 @@ class Systemd:
     table: bool = True
     refuses: str = ""
     breaks_at: str = ""
+    stale: str = "no"
     armed: bool = False
     """Whether the way back of the firewall waits for its time."""
     asked: list[str] = field(default_factory=list)
@@ -50,8 +64,8 @@ class Systemd:
         if argv[:3] == ["systemctl", "show", UNDO]:
             return Ran(0, f"ActiveState={'active' if self.armed else 'inactive'}\n\nActiveState=inactive\n", "")
         if argv[:2] == ["systemctl", "show"]:
-            enabled = "LoadState=%s\nActiveState=%s\nUnitFileState=enabled\nJob=0\nNeedDaemonReload=no\n"
-            return Ran(0, enabled % (self.loaded, self.state), "")
+            enabled = "LoadState=%s\nActiveState=%s\nUnitFileState=enabled\nJob=0\nNeedDaemonReload=%s\n"
+            return Ran(0, enabled % (self.loaded, self.state, self.stale), "")
         if argv[:3] == ["nft", "list", "tables"]:
             return Ran(0, "table inet genesis_fleet\n" if self.table else "", "")
         self.asked.append(command)
@@ -102,6 +116,7 @@ def wanted(
     topology: str = "{}",
     unit: str = "[Service]\n",
     rules: str | None = None,
+    sysctl: str | None = None,
     sha256: str = SHA256,
     restart: str = "restart-1",
     reload: str = "reload-1",
@@ -112,6 +127,7 @@ def wanted(
         entry(UNIT, unit, "restart", "systemd"),
         entry("/etc/cardano-node/restart.digest", f"{restart}\n", "none", ""),
         entry("/etc/cardano-node/reload.digest", f"{reload}\n", "none", ""),
+        *([entry(SYSCTL, sysctl, "none", "")] if sysctl is not None else []),
         *([entry(RULES, rules, "none", "nft")] if rules is not None else []),
     ]
     return {
@@ -240,6 +256,87 @@ def test_a_restart_lost_in_a_crash_is_seen_by_inspect_and_made_up_for(host: Host
     host.deploy(unit="[Service]\nnew\n")
     assert host.systemd.effects() == ["systemctl --no-block restart cardano-node.service"]
     assert not host.machine.at(OWED).exists()
+
+
+def test_an_effect_lost_in_a_crash_is_seen_by_inspect_and_made_up_for(host: Host) -> None:
+    host.systemd.breaks_at = "sysctl --quiet"
+    with pytest.raises(KeyboardInterrupt):
+        host.deploy(sysctl="a = 1\n")
+    host.systemd.breaks_at = ""
+    assert inspect(host.machine)["files"][SYSCTL]["sha256"] == "not in effect yet"
+    foretold = host.deploy(check=True, sysctl="a = 1\n")
+    assert {shown["after_header"] for shown in foretold.diff} == {SYSCTL}
+    host.systemd.asked.clear()
+    assert host.deploy(sysctl="a = 1\n") == foretold
+    assert f"sysctl --quiet --load {host.machine.at(SYSCTL)}" in host.systemd.asked
+    assert not host.machine.at(OWED).exists()
+    assert not host.deploy(sysctl="a = 1\n").changed
+
+
+def test_a_lost_effect_asks_the_node_for_nothing(host: Host) -> None:
+    host.systemd.breaks_at = "sysctl --quiet"
+    with pytest.raises(KeyboardInterrupt):
+        host.deploy(sysctl="a = 1\n")
+    facts = inspect(host.machine)
+    assert (facts["running_restart_digest"], facts["running_reload_digest"]) == ("restart-1", "reload-1")
+
+
+def test_a_deploy_that_could_not_write_its_files_owes_nothing_and_claims_none(host: Host) -> None:
+    host.machine.at(SYSCTL).mkdir(parents=True)
+    before = host.files()
+    with pytest.raises(Refused, match="is a folder"):
+        host.deploy(unit="[Service]\nnew\n", restart="restart-2", sysctl="a = 1\n")
+    assert host.files() == before
+
+
+@pytest.mark.parametrize("left", [None, "", "{}", "[", "[]"])
+def test_a_lost_manifest_makes_nothing_look_different(host: Host, left: str | None) -> None:
+    seen = inspect(host.machine)["files"]
+    host.machine.at(MANIFEST).unlink()
+    if left is not None:
+        host.machine.at(MANIFEST).write_text(left)
+    assert inspect(host.machine)["files"] == seen
+    report = host.deploy()
+    assert (report.facts["unit"], report.facts["files"]) == ("none", [])
+    assert "topology.json" in host.machine.at(MANIFEST).read_text()
+
+
+def test_files_of_our_names_are_not_ours_where_no_deploy_has_been(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, Systemd())
+    machine.at(TOPOLOGY).parent.mkdir(parents=True)
+    machine.at(TOPOLOGY).write_text("of the operator")
+    assert inspect(machine)["files"] == {}
+
+
+def test_the_names_a_host_knows_are_those_that_are_rendered() -> None:
+    assert set(KNOWN) == set(CHANGE_CLASSES)
+
+
+def test_the_diff_shows_the_rules_as_they_are(host: Host) -> None:
+    host.deploy(rules="table inet genesis_fleet { chain c { } }")
+    confirm(host.machine, parse_deployment(wanted(rules="table inet genesis_fleet { chain c { } }")))
+    report = host.deploy(check=True, rules="table inet genesis_fleet { chain d { } }")
+    shown = {entry["after_header"]: entry["before"] for entry in report.diff}
+    assert shown[RULES] == f"# {ME}:{MY_GROUP} 0644\ntable inet genesis_fleet {{ chain c {{ }} }}"
+    host.systemd.table = False
+    report = host.deploy(check=True, rules="table inet genesis_fleet { chain c { } }")
+    assert [shown["after_header"] for shown in report.diff] == ["table inet genesis_fleet"]
+
+
+def test_all_that_counts_as_a_change_has_a_line_in_the_diff(host: Host) -> None:
+    installed = "[Install]\nWantedBy=multi-user.target\n"
+    host.deploy(unit=installed)
+    report = host.deploy(check=True, unit=installed)
+    assert [shown["after_header"] for shown in report.diff] == ["cardano-node.service at boot"]
+    host.deploy()
+    host.systemd.stale = "yes"
+    assert [shown["after_header"] for shown in host.deploy(check=True).diff] == ["systemd's units"]
+    host.systemd.stale = "no"
+    host.machine.at(MANIFEST).write_text(f'{{"files": ["/etc/gone", "{TOPOLOGY}"]}}')
+    shown = host.deploy(check=True).diff
+    assert [each["after_header"] for each in shown] == [MANIFEST]
+    assert shown[0]["before"] == f"{TOPOLOGY}\n/etc/gone\n"
+    assert not set(host.deploy(check=True).facts["files"])
 
 
 def test_a_file_no_longer_wanted_is_removed_and_others_are_left_alone(host: Host) -> None:

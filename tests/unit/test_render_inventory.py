@@ -13,7 +13,6 @@ from orchestrator.rendering.inventory import InventoryHost, render_inventory
 from orchestrator.rendering.variables import (
     baseline_digest,
     deploy_variables,
-    inspect_variables,
     prepare_variables,
     stage_variables,
 )
@@ -96,10 +95,6 @@ def test_a_host_whose_key_is_pinned_in_the_fleet_file_keeps_it() -> None:
 
 def test_no_setting_of_the_node_asks_for_preparing_hosts_again() -> None:
     assert baseline_digest(fleet_spec()) == baseline_digest(fleet_spec("11.1.0", ports={"relay": 3009}))
-
-
-def test_inspect_looks_at_every_path_that_is_ever_rendered() -> None:
-    assert {file.path for file in rendered().files} < set(inspect_variables()["genesis_paths"])
 
 
 def checkout(root: Path) -> Path:

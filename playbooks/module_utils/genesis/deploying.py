@@ -15,9 +15,10 @@ from typing import Any
 from . import firewall, release, unit
 from .checks import check_file
 from .claim import check_right, claim, read_holder
-from .effects import apply_effects
+from .effects import apply_effects, note_owed, read_owed
 from .files import Difference, Wish, find_differences, parse_wishes, read_file, write_files, write_text
-from .machine import MANIFEST, OWED, UNIT, Machine, Refused
+from .machine import KNOWN, MANIFEST, OWED, Machine, Refused
+from .showing import show_work
 
 _WEIGHT = {"none": 0, "reload": 1, "restart": 2}
 
@@ -49,17 +50,23 @@ class Work:
     switch: bool
     unit: unit.UnitFound
     step: str
-    firewall: Wish | None
-    """Rules to try, if they differ or the kernel lost them."""
+    owed: tuple[str, ...]
+    """Files that are as wished, of which an earlier deploy did not get to make them take effect."""
+    firewall: Difference | None
+    """Rules to try, if they differ or the kernel lost them, beside the file as it is."""
+    lost: bool
+    """The kernel does not have our table."""
     disabled: tuple[str, ...]
     """Units of ours that would not start at boot."""
+    listed: frozenset[str]
+    """Files that the manifest names as ours."""
     manifest_differs: bool
 
     @property
     def changes(self) -> bool:
         """Whether anything would change at all."""
         written = self.differences or self.removals or self.switch or self.firewall or self.manifest_differs
-        return bool(written or self.disabled or self.unit.stale or self.step != "none")
+        return bool(written or self.owed or self.disabled or self.unit.stale or self.step != "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +144,20 @@ def look(machine: Machine, wanted: Deployment) -> Work:
     untried = any(difference.wish == rules for difference in differences)
     found = unit.read_unit(machine)
     change = greatest_change(differences, switch=switch)
-    wishes = {wish.path for wish in wanted.files}
+    wishes = frozenset(wish.path for wish in wanted.files)
     return Work(
         differences=tuple(difference for difference in differences if difference.wish != rules),
         removals=tuple(path for path in sorted(listed - wishes) if read_file(machine, path) is not None),
         old_link=old_link,
         switch=switch,
         unit=found,
+        owed=read_owed(machine).paths,
         step=unit.pick_step(found, change, wanted.restart_digest, wanted.reload_digest),
-        firewall=rules if lost or untried else None,
+        firewall=Difference(rules, read_file(machine, rules.path)) if rules and (lost or untried) else None,
+        lost=lost,
         disabled=unit.find_disabled(machine, wanted.files),
-        manifest_differs=listed != wishes,
+        listed=listed,
+        manifest_differs=_read_listed(machine) != wishes,
     )
 
 
@@ -172,33 +182,48 @@ def refuse_invalid(machine: Machine, wanted: Deployment, work: Work) -> None:
         if difference.content_differs:
             check_file(machine, difference.wish, wanted.release.folder)
     if work.firewall is not None:
-        check_file(machine, work.firewall, wanted.release.folder)
+        check_file(machine, work.firewall.wish, wanted.release.folder)
 
 
 def read_manifest(machine: Machine) -> frozenset[str]:
-    """Return the paths that a deploy of ours wrote on this host."""
+    """Return the paths that a deploy of ours wrote on this host.
+
+    Without a readable manifest, where a deploy of ours has been, what lies under the names that only we use.
+    """
+    listed = _read_listed(machine)
+    if listed is not None:
+        return listed
+    been_here = machine.at(unit.digest_paths()[0]).exists()
+    return frozenset(path for path in KNOWN if been_here and read_file(machine, path) is not None)
+
+
+def _read_listed(machine: Machine) -> frozenset[str] | None:
     try:
-        return frozenset(json.loads(machine.read_text(MANIFEST) or "{}").get("files", []))
-    except ValueError:
-        return frozenset()
+        return frozenset(json.loads(machine.read_text(MANIFEST))["files"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _carry_out(machine: Machine, wanted: Deployment, work: Work) -> tuple[str, ...]:
-    # What is owed is written first: after a crash the files may be as wished while the old node still runs.
-    if work.step in {"reload", "restart"}:
-        write_text(machine, OWED, work.step)
     wishes = {wish.path for wish in wanted.files}
-    write_manifest(machine, wishes | set(work.removals), wanted.digest)
-    write_files(machine, tuple(difference.wish for difference in work.differences))
+    touched = (*work.owed, *(difference.wish.path for difference in work.differences), *work.removals)
+
+    def note() -> None:
+        # Before the first change: after a crash the files may be as wished while what reads them does not know. And
+        # after all that a full disk can refuse: a deploy that changed nothing owes nothing.
+        write_manifest(machine, wishes | set(work.removals), wanted.digest)
+        note_owed(machine, work.step, touched)
+
+    write_files(machine, tuple(difference.wish for difference in work.differences), before=note)
     if work.switch:
         release.switch_link(machine, wanted.release)
     for path in work.removals:
         machine.at(path).unlink(missing_ok=True)
     write_manifest(machine, wishes, wanted.digest)
-    touched = (*(difference.wish.path for difference in work.differences), *work.removals)
-    notes = apply_effects(machine, touched, daemon_reload=work.unit.stale)
+    notes = apply_effects(machine, tuple(dict.fromkeys(touched)), daemon_reload=work.unit.stale)
+    note_owed(machine, work.step, ())
     if work.firewall is not None:
-        firewall.try_rules(machine, work.firewall, wanted.firewall_seconds)
+        firewall.try_rules(machine, work.firewall.wish, wanted.firewall_seconds)
     if work.disabled:
         machine.must_run(["systemctl", "enable", "--quiet", *work.disabled], "enabling units")
     unit.start_step(machine, work.unit, work.step)
@@ -228,7 +253,7 @@ def _report(wanted: Deployment, work: Work, notes: Sequence[str] = ()) -> Report
         "notes": list(notes),
         "summary": _summarise(wanted, work, notes),
     }
-    return Report(changed=work.changes, facts=facts, diff=_diff(wanted, work))
+    return Report(changed=work.changes, facts=facts, diff=show_work(wanted, work))
 
 
 def _summarise(wanted: Deployment, work: Work, notes: Sequence[str]) -> str:
@@ -242,38 +267,3 @@ def _summarise(wanted: Deployment, work: Work, notes: Sequence[str]) -> str:
         *notes,
     )
     return ", ".join(part for part in parts if part) or "nothing to do"
-
-
-def _diff(wanted: Deployment, work: Work) -> list[dict[str, str]]:
-    shown = [
-        _one_diff(
-            difference.wish.path,
-            _text(
-                difference.found.content, f"{difference.found.owner}:{difference.found.group} {difference.found.mode}"
-            )
-            if difference.found
-            else "",
-            _text(
-                difference.wish.content.encode(),
-                f"{difference.wish.owner}:{difference.wish.group} {difference.wish.mode}",
-            ),
-        )
-        for difference in work.differences
-    ]
-    if work.firewall is not None:
-        shown.append(_one_diff(work.firewall.path, "", work.firewall.content))
-    shown += [_one_diff(path, "ours, no longer wanted\n", "") for path in work.removals]
-    if work.switch:
-        shown.append(_one_diff("/opt/cardano-node/current", f"{work.old_link}\n", f"{wanted.release.folder}\n"))
-    if work.step != "none":
-        shown.append(_one_diff(UNIT, f"{work.unit.state}\n", f"{work.step}\n"))
-    return shown
-
-
-def _one_diff(path: str, before: str, after: str) -> dict[str, str]:
-    return {"before_header": path, "after_header": path, "before": before, "after": after}
-
-
-def _text(content: bytes | None, attributes: str) -> str:
-    body = content.decode(errors="replace") if content is not None else "not a regular file\n"
-    return f"# {attributes}\n{body}"

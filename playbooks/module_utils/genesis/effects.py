@@ -1,13 +1,18 @@
 """What makes a changed file take effect, other than the node's own unit: known by where the file lies.
 
+What a deploy owes is written down before the first file changes: after a crash all files are as wished, and only the
+note tells that something still has to take them up.
+
 A kernel setting that a host does not allow (a container, say) is reported in a note, never skipped in silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from .machine import Machine, Refused
+from .files import write_text
+from .machine import OWED, UNIT, Machine, Refused
 
 _SYSTEMD = "/etc/systemd/system/"
 _BY_FOLDER: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -17,6 +22,36 @@ _BY_FOLDER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/etc/chrony/", ("systemctl", "try-reload-or-restart", "chrony.service")),
 )
 _NEEDS_PATH = frozenset({"sysctl"})
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a deploy wrote down and did not get to."""
+
+    step: str = ""
+    """The node's restart or reload; empty for none."""
+    paths: tuple[str, ...] = ()
+    """Files whose effects are owed, other than the node's own."""
+
+
+def read_owed(machine: Machine) -> Owed:
+    """Read the note; empty without one."""
+    step, *paths = machine.read_text(OWED).splitlines() or [""]
+    return Owed(step if step in {"reload", "restart"} else "", tuple(paths))
+
+
+def note_owed(machine: Machine, step: str, paths: Sequence[str]) -> None:
+    """Write down what is owed, and nothing if that is nothing. Raises Refused for a full disk."""
+    owed = [path for path in dict.fromkeys(paths) if _has_effect(path)]
+    if owed or step in {"reload", "restart"}:
+        write_text(machine, OWED, "".join(f"{line}\n" for line in (step, *owed)))
+    else:
+        machine.at(OWED).unlink(missing_ok=True)
+
+
+def _has_effect(path: str) -> bool:
+    # Of the node's own unit systemd itself knows that it was not taken up.
+    return path.startswith((_SYSTEMD, *(folder for folder, _ in _BY_FOLDER))) and not path.endswith(f"/{UNIT}")
 
 
 def apply_effects(machine: Machine, paths: Sequence[str], *, daemon_reload: bool = False) -> tuple[str, ...]:

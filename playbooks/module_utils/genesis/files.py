@@ -12,7 +12,7 @@ import hashlib
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,11 @@ def find_differences(machine: Machine, wishes: Iterable[Wish]) -> tuple[Differen
     return tuple(differences)
 
 
-def write_files(machine: Machine, wishes: Sequence[Wish]) -> None:
-    """Write all of them: every temporary file first, then rename one by one. Raises Refused and changes nothing."""
+def write_files(machine: Machine, wishes: Sequence[Wish], *, before: Callable[[], None] = lambda: None) -> None:
+    """Write all of them: every temporary file first, then rename one by one. Raises Refused and changes nothing.
+
+    `before` is called between the two, when nothing but a crash is left to go wrong.
+    """
     staged: list[tuple[Path, Path]] = []
     made: list[Path] = []
     try:
@@ -120,6 +123,7 @@ def write_files(machine: Machine, wishes: Sequence[Wish]) -> None:
             temporary = place.with_name(f".{place.name}{_SUFFIX}")
             staged.append((temporary, place))
             _write_temporary(temporary, wish)
+        before()
     except (OSError, Refused) as problem:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from . import firewall, identity, release, unit
 from .claim import read_holder, read_token
 from .deploying import read_manifest
+from .effects import read_owed
 from .files import read_file
 from .machine import PREPARED, STORE_ID, Machine
 
 
-def inspect(machine: Machine, paths: Sequence[str] = ()) -> dict[str, Any]:
+def inspect(machine: Machine) -> dict[str, Any]:
     """Return the facts, JSON-able, named as the controller's HostFacts."""
     found = unit.read_unit(machine)
-    files = {path: seen for path in sorted(read_manifest(machine) | set(paths)) if (seen := read_file(machine, path))}
+    files = {path: seen.describe() for path in sorted(read_manifest(machine)) if (seen := read_file(machine, path))}
+    # A file whose effect is owed is as good as not written: the controller is to deploy again.
+    for path in read_owed(machine).paths:
+        if path in files:
+            files[path]["sha256"] = "not in effect yet"
     runs = found.state in {"active", "activating", "reloading", "deactivating"}
     # A restart that is owed makes what runs stale whatever the unit wrote down when it started.
     restart = "owed" if found.owed == "restart" and runs else found.running_restart
@@ -29,7 +33,7 @@ def inspect(machine: Machine, paths: Sequence[str] = ()) -> dict[str, Any]:
         "prepared": machine.read_text(PREPARED),
         "staged": sorted(release.list_staged(machine)),
         "release": release.read_linked_release(machine),
-        "files": {path: seen.describe() for path, seen in files.items()},
+        "files": files,
         "unit": found.state if found.state in _STATES else "activating",
         "unit_enabled": found.enabled,
         "running_restart_digest": restart if runs else "",

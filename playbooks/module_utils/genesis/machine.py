@@ -29,6 +29,24 @@ PREPARED = f"{STATE}/prepared"
 PINNED = f"{STATE}/pinned-identity"
 OWED = f"{STATE}/owed"
 DATABASE = "/var/lib/cardano-node/db"
+KNOWN = (
+    f"{ETC}/topology.json",
+    f"{ETC}/peer-snapshot.json",
+    f"{ETC}/config.json",
+    f"{ETC}/environment",
+    f"{ETC}/restart.digest",
+    f"{ETC}/reload.digest",
+    "/etc/systemd/system/cardano-node.service",
+    "/etc/nftables.d/genesis-fleet.nft",
+    "/etc/systemd/system/genesis-fleet-firewall.service",
+    "/etc/chrony/conf.d/genesis-fleet.conf",
+    "/etc/sysctl.d/60-genesis-fleet.conf",
+    "/etc/systemd/journald.conf.d/genesis-fleet.conf",
+    "/etc/apt/apt.conf.d/60genesis-fleet",
+    "/etc/needrestart/conf.d/genesis-fleet.conf",
+    "/etc/ssh/sshd_config.d/10-genesis-fleet.conf",
+)
+"""Every file that a deploy may write, for a host that lost its manifest."""
 HOST_KEY = "/etc/ssh/genesis_fleet_host_ed25519_key"
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from .effects import read_owed
 from .files import Wish
-from .machine import DATABASE, ETC, OWED, RUN, UNIT, Machine
+from .machine import DATABASE, ETC, RUN, UNIT, Machine
 
 _PROPERTIES = "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,Job,ExecMainStatus,NRestarts"
 
@@ -49,7 +50,7 @@ def read_unit(machine: Machine) -> UnitFound:
         restarts=int(values.get("NRestarts") or 0),
         running_restart=machine.read_text(f"{RUN}/restart.digest"),
         running_reload=machine.read_text(f"{RUN}/reload.digest"),
-        owed=machine.read_text(OWED),
+        owed=read_owed(machine).step,
     )
 
 
