@@ -12,6 +12,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -221,5 +222,6 @@ def make_control_directory() -> Path:
 def remove_leftovers(runs: Path, now: float) -> None:
     """Remove folders of runs that a killed controller left, once no ansible-playbook can be reading them any more."""
     for folder in runs.iterdir():
-        if now - folder.stat().st_mtime > _LEFTOVER_AFTER_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another thread's run ended in between, and took its folder away
+            if now - folder.stat().st_mtime > _LEFTOVER_AFTER_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
