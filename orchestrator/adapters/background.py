@@ -38,21 +38,38 @@ class BackgroundThreads:
             return bool(self._works)
 
     def raise_failures(self) -> None:
-        """Raise the first exception that some work ended with."""
-        with self._lock:
-            if self._failures:
-                raise self._failures.pop(0)
+        """Raise the first exception that some work ended with; the others are its notes."""
+        if failures := self._take_failures():
+            raise _noted(failures[0], failures[1:])
 
     @contextmanager
     def finish(self) -> Iterator[None]:
-        """Wait for all running work on leaving, also after Ctrl-C: nothing is left half written."""
+        """Wait for all running work on leaving, also after Ctrl-C: nothing is left half written.
+
+        What that work ends with is raised, or noted on what ended the block.
+        """
         try:
             yield
-        finally:
+        except BaseException as error:
             self._pool.shutdown(wait=True, cancel_futures=True)
+            _noted(error, self._take_failures())
+            raise
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.raise_failures()
+
+    def _take_failures(self) -> list[BaseException]:
+        with self._lock:
+            failures, self._failures = self._failures, []
+        return failures
 
     def _ended(self, future: Future[None]) -> None:
         with self._lock:
             self._works.discard(future)
             if not future.cancelled() and (error := future.exception()) is not None:
                 self._failures.append(error)
+
+
+def _noted(error: BaseException, others: list[BaseException]) -> BaseException:
+    for other in others:
+        error.add_note(f"also: {other}")
+    return error

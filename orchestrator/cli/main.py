@@ -87,14 +87,16 @@ def run_command(command: Callable[[], object]) -> int:
         return WRONG_USAGE
     except click.exceptions.Exit as ending:
         return ending.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as ending:
         click.echo("interrupted; running the command again takes up what is there", err=True)
+        for note in notes_of(ending):
+            click.echo(note, err=True)
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except FleetError as error:
-        return _complain(str(error), error.exit_code)
+        return _complain("\n".join((str(error), *notes_of(error))), error.exit_code)
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is wrong, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,6 +106,11 @@ def run_command(command: Callable[[], object]) -> int:
             raise
         return _complain(f"{error.filename}: {error.strerror}", 1)
     return status if isinstance(status, int) else 0
+
+
+def notes_of(error: BaseException) -> tuple[str, ...]:
+    """Return what failed beside this error."""
+    return tuple(getattr(error, "__notes__", ()))
 
 
 def _complain(text: str, exit_code: int) -> int:
