@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, inspect, select, update
-from sqlalchemy.engine import Row, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from orchestrator.adapters.store_engine import CHECK_THE_URL, connect
 from orchestrator.adapters.store_schema import (
     ABOUT,
     ATTEMPTS,
@@ -36,12 +37,12 @@ from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchInte
 OPENING_TRIES = 2
 """Two controllers may make the tables of one new PostgreSQL store at the same moment; the one that came late looks again."""
 
-CHECK_THE_URL = "check controller.store in the fleet file, and that its database answers"
+SQLITE_FILE = "sqlite:///"
 
 
 def open_store(url: str, fleet: str) -> Store:
     """Open, or make, the store of a fleet. Raises StoreRefused if it is another fleet's, newer, or unreadable."""
-    engine = _connect(url)
+    engine = connect(url)
     for chance in range(1, OPENING_TRIES + 1):
         try:
             _make_or_check(engine, fleet)
@@ -57,28 +58,21 @@ def open_store(url: str, fleet: str) -> Store:
     return Store(engine, fleet)
 
 
-def _connect(url: str) -> Engine:
+def read_record(url: str, fleet: str) -> FleetRecord | None:
+    """Read the record of a store if there is one; makes neither file nor tables. Raises StoreRefused."""
+    if url.startswith(SQLITE_FILE) and not Path(url.removeprefix(SQLITE_FILE)).is_file():
+        return None
+    engine = connect(url)
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            path = Path(parsed.database)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
-            path.chmod(0o600)
-        engine = create_engine(parsed, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise StoreRefused(f"controller.store is not an SQLAlchemy URL: {error}", next_step=CHECK_THE_URL) from error
-    except ModuleNotFoundError as error:
-        raise StoreRefused(
-            f"the store needs the Python package {error.name}, which is not installed",
-            next_step="install genesis-fleet with its extra for PostgreSQL: genesis-fleet[postgres]",
-        ) from error
-    except OSError as error:
-        raise StoreRefused(f"the store's file cannot be made: {error}", next_step=CHECK_THE_URL) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
-    return engine
+        with engine.begin() as connection:
+            if not inspect(connection).has_table(ABOUT.name):
+                return None
+            _check_about(connection, fleet)
+        return Store(engine, fleet).load()
+    except SQLAlchemyError as error:
+        raise _unusable(engine, error) from error
+    finally:
+        engine.dispose()
 
 
 class Store:
@@ -89,7 +83,7 @@ class Store:
         self._fleet = fleet
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; SQLite then writes its log into the file and removes it."""
         self._engine.dispose()
 
     def load(self) -> FleetRecord:
@@ -121,8 +115,10 @@ class Store:
             connection.execute(update(ABOUT).where(ABOUT.c.fleet == self._fleet).values(magic=magic))
 
     def save_intent(self, intent: LaunchIntent) -> None:
-        """Insert or replace a launch intent."""
+        """Insert or replace a launch intent. One without its request leaves no trace of an earlier one."""
         self._replace(INTENTS, ("token",), asdict(intent))
+        if not intent.request_json:
+            self._empty_log()
 
     def save_identity(self, identity: Identity) -> None:
         """Insert or replace the pinned key of an instance."""
@@ -160,6 +156,7 @@ class Store:
             connection.execute(delete(IDENTITIES).where(IDENTITIES.c.instance_id == instance_id))
             connection.execute(delete(MISSED).where(MISSED.c.instance_id == instance_id))
             connection.execute(update(INTENTS).where(INTENTS.c.instance_id == instance_id).values(request_json=""))
+        self._empty_log()
 
     def acquire_lease(self, holder: str, now: datetime, until: datetime, least_token: int) -> Lease:
         """Take or renew the lease in one transaction. Raises LeaseHeld.
@@ -201,6 +198,16 @@ class Store:
                     LEASE.c.fleet == self._fleet, LEASE.c.holder == lease.holder, LEASE.c.token == lease.token
                 )
             )
+
+    def _empty_log(self) -> None:
+        """Write SQLite's log into the file and cut it to nothing: it still holds the pages as they were before."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        connection = self._engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        finally:
+            connection.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -269,20 +276,3 @@ def _values(row: Row[Any]) -> dict[str, Any]:
 def _utc(value: datetime) -> datetime:
     """SQLite gives times back without their zone; all are written in UTC."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection type
-    """Durable at every commit, readers beside a writer, and patience with another process's transaction."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=10000")
-    # A one-time host key that was forgotten must not be left in the file's free pages.
-    cursor.execute("PRAGMA secure_delete=ON")
-    cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    """Take the write lock at once: two controllers can then never both read a free lease and take it."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from orchestrator.adapters.lease import keep_lease
-from orchestrator.adapters.store import Store, open_store
+from orchestrator.adapters.store import Store, open_store, read_record
 from orchestrator.adapters.store_schema import SCHEMA_VERSION
 from orchestrator.errors import FleetError, LeaseHeld, StoreRefused
 from orchestrator.execution.ports import StorePort
@@ -521,3 +521,32 @@ def test_a_store_file_that_others_could_read_is_closed_to_them(opening: Callable
     file.chmod(0o644)
     opening(f"sqlite:///{file}")
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_private_key_that_was_forgotten_is_in_none_of_the_files(tmp_path: Path) -> None:
+    opened = open_store(f"sqlite:///{tmp_path}/store.db", "demo")
+    key = "PRIVATE KEY " + "x" * 20_000
+    opened.save_intent(intent(request_json=key))
+    assert any(b"PRIVATE KEY" in file.read_bytes() for file in tmp_path.iterdir())
+    opened.save_intent(intent(request_json=""))
+    left = [file.name for file in tmp_path.iterdir() if b"PRIVATE KEY" in file.read_bytes()]
+    opened.close()
+    assert left == []
+
+
+def test_a_closed_store_is_one_file(tmp_path: Path) -> None:
+    opened = open_store(f"sqlite:///{tmp_path}/store.db", "demo")
+    opened.save_magic(42)
+    opened.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["store.db"]
+
+
+def test_reading_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    assert read_record(f"sqlite:///{tmp_path}/store.db", "demo") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_is_read_as_it_was_saved(url: str, opening: Callable[..., Store]) -> None:
+    store = opening(url)
+    store.save_intent(intent())
+    assert read_record(url, "demo") == store.load()
