@@ -14,7 +14,6 @@ import boto3
 
 from orchestrator.adapters.aws_access import Access
 from orchestrator.adapters.aws_clients import Clients, ExpectedCode, tag_filter
-from orchestrator.adapters.aws_errors import BadCredentials
 from orchestrator.adapters.aws_furnish import Furnisher, furnish
 from orchestrator.adapters.aws_launch import launch_once
 from orchestrator.adapters.aws_observe import (
@@ -33,7 +32,7 @@ from orchestrator.adapters.aws_requests import (
     Subnet,
     render_run_instances,
 )
-from orchestrator.adapters.aws_view import parse_image, parse_tags
+from orchestrator.adapters.aws_view import GONE, parse_image, parse_tags
 from orchestrator.errors import CloudRefused, CloudUnavailable
 from orchestrator.execution.ports import ClockPort, LaunchResult, ServerIdentity
 from orchestrator.fleet.observation import CloudView, ElasticAddress, Instance, Volume
@@ -44,7 +43,6 @@ TAG_BATCH = 200
 """CreateTags takes up to 1000 resources and is advised to be given fewer."""
 _NO_SUCH_IMAGE = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
 _NO_SUCH_INSTANCE = frozenset({"InvalidInstanceID.NotFound"})
-_GONE = ("terminated", "shutting-down")
 
 Answer = TypeVar("Answer")
 
@@ -74,12 +72,11 @@ class AwsCloud:
         """List everything that carries this fleet's tag; a region that does not answer is named with the reason."""
         regions = self._regions
         looks = dict(zip(regions, self._side_by_side(regions, self._look), strict=True))
-        refused = {region: look for region, look in looks.items() if isinstance(look, CloudRefused)}
-        for refusal in refused.values():
-            # One region refusing good credentials is a region that the account has not enabled.
-            if not isinstance(refusal, BadCredentials) or len(refused) == len(regions):
-                raise refusal
         seen = {region: look for region, look in looks.items() if isinstance(look, RegionLook)}
+        refusal = next((look for look in looks.values() if isinstance(look, CloudRefused)), None)
+        # Where others answer, one region's refusal (it is not enabled, a policy leaves it out) blinds nobody to those.
+        if refusal is not None and not seen:
+            raise refusal
         return CloudView(
             instances=tuple(each for look in seen.values() for each in look.instances),
             volumes=tuple(each for look in seen.values() for each in look.volumes),
@@ -92,6 +89,7 @@ class AwsCloud:
                 {region: look.free_addresses for region, look in seen.items() if look.free_addresses is not None}
             ),
             warnings=tuple(each for look in seen.values() for each in look.warnings),
+            other_access=frozenset(region for region, look in seen.items() if look.other_access),
         )
 
     def render_launch(self, identity: ServerIdentity) -> str:
@@ -101,9 +99,13 @@ class AwsCloud:
         group_id = self._access.ensure_group(identity.region, subnet.vpc_id)
         return render_run_instances(self._spec, self._store_id, identity, subnet, image, group_id)
 
-    def save_access(self, region: str) -> None:
+    def guard_changes(self, check: Callable[[], None]) -> None:
+        """Call `check` before each single call that changes something, in every thread."""
+        self._clients.guard_changes(check)
+
+    def save_access(self, region: str, *, revoke: bool) -> None:
         """Put the rules of the region's security groups right, without a launch; makes no group."""
-        self._access.mend_groups(region)
+        self._access.mend_groups(region, revoke=revoke)
 
     def start_launch(self, region: str, request_json: str) -> LaunchResult:
         """Make the instance of a recorded request, unless it exists already."""
@@ -117,11 +119,17 @@ class AwsCloud:
         """Tag the instance with its public host key (type and key; a comment may hold what tags may not)."""
         self._refuse_foreign(instance)
         key = " ".join(public_key.split()[:2])
-        self._tag(instance.region, [instance.instance_id], TAG_HOST_KEY, key)
+        try:
+            self._tag(instance.region, [instance.instance_id], TAG_HOST_KEY, key, expected=_NO_SUCH_INSTANCE)
+        except ExpectedCode as refusal:
+            raise CloudUnavailable(
+                f"{instance.instance_id} of {instance.relay} cannot be tagged: {refusal}",
+                next_step="If it is only not visible yet, the next look tags it; if it is gone, nothing is to be done.",
+            ) from refusal
 
     def start_retire(self, instance: Instance) -> None:
         """Terminate one instance, after reading its tags again. Safe without fencing: ids are never used twice."""
-        if self._refuse_foreign(instance) in _GONE:
+        if self._refuse_foreign(instance) in GONE:
             return
         try:
             self._clients.call(
@@ -238,5 +246,13 @@ class AwsCloud:
             *(str(each["GroupId"]) for each in groups),
         ]
 
-    def _tag(self, region: str, resources: Sequence[str], key: str, value: str) -> None:
-        self._clients.call(region, "create_tags", Resources=list(resources), Tags=[{"Key": key, "Value": value}])
+    def _tag(
+        self,
+        region: str,
+        resources: Sequence[str],
+        key: str,
+        value: str,
+        expected: frozenset[str] = frozenset(),
+    ) -> None:
+        tags = [{"Key": key, "Value": value}]
+        self._clients.call(region, "create_tags", expected=expected, Resources=list(resources), Tags=tags)

@@ -25,7 +25,6 @@ from orchestrator.adapters.aws_view import parse_tags
 from orchestrator.errors import CloudRefused, CloudUnavailable
 from orchestrator.spec.model import FleetSpec
 
-VISIBLE_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
 _DUPLICATE_GROUP = frozenset({"InvalidGroup.Duplicate"})
 _DUPLICATE_RULE = frozenset({"InvalidPermission.Duplicate"})
 _NO_SUCH_RULE = frozenset({"InvalidPermission.NotFound"})
@@ -58,19 +57,23 @@ class Access:
         self._vpc_locks: dict[str, Lock] = {}
 
     def ensure_group(self, region: str, vpc_id: str) -> str:
-        """Find or make the group, mend its rules, and return its id."""
+        """Find or make the group, add the rules it lacks, and return its id."""
         with self._lock:
             own = self._vpc_locks.setdefault(vpc_id, Lock())
         with own:
             group = self._find(region, vpc_id) or self._make(region, vpc_id)
             self._refuse_foreign(region, group)
-            self._mend(region, group)
+            self._mend(region, group, revoke=False)
             return str(group["GroupId"])
 
-    def mend_groups(self, region: str) -> None:
-        """Put the rules of the fleet's groups in a region right: for `ssh.allowed_from` changed without any launch."""
+    def mend_groups(self, region: str, *, revoke: bool) -> None:
+        """Add what the fleet's groups in a region lack, for `ssh.allowed_from` changed without any launch.
+
+        `revoke` also closes SSH to everybody else. Nothing undoes that, so it is only for when the hosts themselves have
+        tried the same networks: their own firewall undoes a mistake.
+        """
         for group in find_groups(self._clients, self._spec, region):
-            self._mend(region, group)
+            self._mend(region, group, revoke=revoke)
 
     def _find(self, region: str, vpc_id: str) -> Mapping[str, Any] | None:
         filters = [
@@ -94,19 +97,13 @@ class Access:
                 VpcId=vpc_id,
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": render_tags(tags)}],
             )
-        seen: list[Mapping[str, Any]] = []
-
-        def is_seen() -> bool:
-            group = self._find(region, vpc_id)
-            seen.extend([group] if group else [])
-            return group is not None
-
-        if not self._clients.wait_until(is_seen, VISIBLE_PAUSES_SECONDS):
+        made = self._clients.find_patiently(lambda: self._find(region, vpc_id))
+        if made is None:
             raise CloudUnavailable(
                 f"The security group {name} was made in {region} but is not visible yet.",
                 next_step="The next look finds it.",
             )
-        return seen[-1]
+        return made
 
     def _refuse_foreign(self, region: str, group: Mapping[str, Any]) -> None:
         if parse_tags(group).get(TAG_FLEET) != self._spec.fleet:
@@ -116,14 +113,14 @@ class Access:
                 next_step="Rename or delete that group, or give it the tag if it is meant for this fleet.",
             )
 
-    def _mend(self, region: str, group: Mapping[str, Any]) -> None:
+    def _mend(self, region: str, group: Mapping[str, Any], *, revoke: bool) -> None:
         """Add before removing: an operator who narrows the networks keeps the way in that stays allowed."""
         permissions = tuple(group.get("IpPermissions", ()))
         for rule in pick_missing_rules(wanted_rules(self._spec), permissions):
             self._change(
                 region, "authorize_security_group_ingress", _DUPLICATE_RULE, group["GroupId"], rule.as_permission()
             )
-        for permission in pick_excess(self._spec, permissions):
+        for permission in pick_excess(self._spec, permissions) if revoke else ():
             self._change(region, "revoke_security_group_ingress", _NO_SUCH_RULE, group["GroupId"], permission)
 
     def _change(

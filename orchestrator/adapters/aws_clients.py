@@ -35,6 +35,13 @@ READ_TIMEOUT_SECONDS = 30
 CONNECTIONS = 32
 """Of one client: as many relays of a region as may be launched or furnished side by side."""
 THROTTLE_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
+VISIBLE_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""What was just made is usually listed within a second; after these 16 s the next look goes on looking."""
+READS = ("describe_", "get_")
+"""How the operations that change nothing begin."""
+
+
+Found = TypeVar("Found")
 
 
 class ExpectedCode(Exception):
@@ -55,6 +62,11 @@ class Clients:
         self._session = session
         self._lock = Lock()
         self._clients: dict[tuple[str, str, int], Any] = {}
+        self._before_change: Callable[[], None] = _nothing
+
+    def guard_changes(self, check: Callable[[], None]) -> None:
+        """Call `check` before each call that changes something from now on; what it raises ends that call unmade."""
+        self._before_change = check
 
     def call(
         self,
@@ -67,6 +79,8 @@ class Clients:
     ) -> Mapping[str, Any]:
         """Make a call that may be repeated. Raises ExpectedCode, CloudRefused or CloudUnavailable."""
         client = self._client(service, region, MAX_ATTEMPTS)
+        if not operation.startswith(READS):
+            self._before_change()
         answer: Mapping[str, Any] = _translated(
             lambda: getattr(client, operation)(**parameters), region, service, expected
         )
@@ -106,9 +120,11 @@ class Clients:
             return answer
 
         for pause in THROTTLE_PAUSES_SECONDS:
+            self._before_change()
             with suppress(Throttled):
                 return _translated(send, region, "ec2", expected)
             self._clock.wait(pause, _never)
+        self._before_change()
         return _translated(send, region, "ec2", expected)
 
     def close(self) -> None:
@@ -125,6 +141,17 @@ class Clients:
                 return True
             self._clock.wait(pause, _never)
         return holds()
+
+    def find_patiently(self, find: Callable[[], Found | None]) -> Found | None:
+        """Return what `find` finds, as soon as it finds anything: AWS lists what was just made with some delay."""
+        seen: list[Found] = []
+
+        def is_seen() -> bool:
+            seen.extend([found] if (found := find()) else [])
+            return bool(seen)
+
+        self.wait_until(is_seen, VISIBLE_PAUSES_SECONDS)
+        return seen[-1] if seen else None
 
     def _client(self, service: str, region: str, attempts: int) -> Any:  # noqa: ANN401 - boto3 has no types
         """Return the client; making one is not safe from several threads, using one is."""
@@ -150,6 +177,10 @@ class Clients:
 
 def _never() -> bool:
     return False
+
+
+def _nothing() -> None:
+    pass
 
 
 def tag_filter(**tags: str) -> list[dict[str, Any]]:

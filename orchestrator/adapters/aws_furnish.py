@@ -7,7 +7,7 @@ one is never repeated blindly: after an unclear answer this looks again, and giv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,14 +24,13 @@ from orchestrator.adapters.aws_requests import (
     fleet_tags,
     render_tags,
 )
-from orchestrator.adapters.aws_view import holder_of, parse_number, parse_tags
+from orchestrator.adapters.aws_view import GONE, holder_of, parse_number, parse_tags
 from orchestrator.errors import CloudRefused, CloudUnavailable
 from orchestrator.fleet.observation import Instance
 from orchestrator.spec.model import FleetSpec
 
 Document = Mapping[str, Any]
 
-VISIBLE_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 ATTACH_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 """EBS attaches within seconds; what takes longer than these 30 s is taken up by the next look."""
 _NOT_VISIBLE = frozenset({"InvalidVolume.NotFound", "InvalidAllocationID.NotFound", "InvalidInstanceID.NotFound"})
@@ -112,7 +111,7 @@ def _allocate(with_: Furnisher, instance: Instance) -> Document:
         with_.quota.forget(instance.region)
         raise _quota_reached(instance, refusal.text) from refusal
     except Unconfirmed:
-        found = _find_patiently(with_, lambda: _find_addresses(with_, instance))
+        found = with_.clients.find_patiently(lambda: _find_addresses(with_, instance))
         if found:
             return found[0]
         raise
@@ -241,7 +240,7 @@ def _wait_for_state(with_: Furnisher, instance: Instance, volume_id: str, wanted
 def _refuse_unless_older(with_: Furnisher, instance: Instance, holder: str, what: str) -> None:
     """Let a relay's thing move only to a later generation, or away from an instance that is gone."""
     found = _instance(with_, instance.region, holder)
-    if found is None or found["State"]["Name"] in ("terminated", "shutting-down"):
+    if found is None or found["State"]["Name"] in GONE:
         return
     if parse_tags(found).get(TAG_RELAY) == instance.relay and _generation(found) < instance.generation:
         return
@@ -269,17 +268,6 @@ def _instance(with_: Furnisher, region: str, instance_id: str) -> Document | Non
 
 def _generation(document: Document) -> int:
     return parse_number(parse_tags(document).get(TAG_GENERATION)) or 0
-
-
-def _find_patiently(with_: Furnisher, find: Callable[[], list[Document]]) -> list[Document]:
-    seen: list[Document] = []
-
-    def is_seen() -> bool:
-        seen.extend(find())
-        return bool(seen)
-
-    with_.clients.wait_until(is_seen, VISIBLE_PAUSES_SECONDS)
-    return seen
 
 
 def _not_visible(instance: Instance, refusal: ExpectedCode) -> CloudUnavailable:

@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.adapters.aws_clients import Clients, ExpectedCode
 from orchestrator.adapters.aws_errors import Unconfirmed
 from orchestrator.adapters.aws_observe import list_instances
+from orchestrator.adapters.aws_view import GONE
 from orchestrator.errors import CloudRefused
 from orchestrator.execution.ports import Launched, LaunchRefused, LaunchResult
 
@@ -32,10 +33,6 @@ QUOTA = frozenset(
 STALE_REQUEST = frozenset({"InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"})
 """The recorded request names a security group that somebody deleted since; a new attempt makes it anew."""
 MISMATCH = frozenset({"IdempotentParameterMismatch"})
-
-VISIBLE_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""New instances are usually visible within a second; after these 16 s the next look goes on looking."""
-_GONE = ("terminated", "shutting-down")
 
 
 def launch_once(clients: Clients, region: str, request_json: str) -> LaunchResult:
@@ -80,25 +77,17 @@ def _refused(clients: Clients, region: str, request: Mapping[str, Any], refusal:
 def _find(clients: Clients, region: str, token: str) -> Mapping[str, Any] | None:
     """Find by token, preferring one that is alive. A terminated one counts: its token was used."""
     found = list_instances(clients, region, [{"Name": "client-token", "Values": [token]}])
-    return min(found, key=lambda each: (each["State"]["Name"] in _GONE, each["InstanceId"]), default=None)
+    return min(found, key=lambda each: (each["State"]["Name"] in GONE, each["InstanceId"]), default=None)
 
 
 def _find_patiently(clients: Clients, region: str, token: str) -> Mapping[str, Any] | None:
     """Find what was just made: AWS lists new instances with some delay."""
-    seen: list[Mapping[str, Any]] = []
-
-    def is_seen() -> bool:
-        found = _find(clients, region, token)
-        seen.extend([found] if found else [])
-        return found is not None
-
-    clients.wait_until(is_seen, VISIBLE_PAUSES_SECONDS)
-    return seen[-1] if seen else None
+    return clients.find_patiently(lambda: _find(clients, region, token))
 
 
 def _refuse_mismatch(region: str, request: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Refuse to take an instance for one that was asked for differently. Terminated ones no longer tell."""
-    if found["State"]["Name"] in _GONE:
+    if found["State"]["Name"] in GONE:
         return
     there = (found.get("InstanceType"), found.get("SubnetId"), found.get("ImageId"))
     if there != (request["InstanceType"], _subnet_of(request), request["ImageId"]):

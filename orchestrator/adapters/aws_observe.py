@@ -12,6 +12,7 @@ from orchestrator.adapters.aws_clients import Clients, ExpectedCode, tag_filter
 from orchestrator.adapters.aws_errors import DENIED
 from orchestrator.adapters.aws_requests import TAG_DISK, TAG_FLEET, Subnet
 from orchestrator.adapters.aws_view import (
+    GONE,
     parse_address,
     parse_instance,
     parse_status,
@@ -41,6 +42,7 @@ class RegionLook:
     zones: tuple[tuple[str, str], ...]
     free_addresses: int | None
     warnings: tuple[str, ...]
+    other_access: bool
 
 
 class AddressQuota:
@@ -110,8 +112,9 @@ def observe_region(clients: Clients, quota: AddressQuota, spec: FleetSpec, regio
         for missing in wanted
         if missing not in subnets
     ]
-    for group in find_groups(clients, spec, region) if asked is not None else ():
-        warnings += describe_differences(spec, region, group)
+    groups = find_groups(clients, spec, region) if asked is not None else ()
+    differences = [each for group in groups for each in describe_differences(spec, region, group)]
+    warnings += differences
     free = _count_free(quota, region, len(addresses))
     if free is None and asked is not None and asked.addresses == "elastic":
         warnings.append(
@@ -131,13 +134,14 @@ def observe_region(clients: Clients, quota: AddressQuota, spec: FleetSpec, regio
         zones=tuple((each, subnets[each].zone) for each in wanted if each in subnets),
         free_addresses=free,
         warnings=tuple(warnings),
+        other_access=bool(differences),
     )
 
 
 def observe_instances(clients: Clients, region: str, filters: list[dict[str, Any]]) -> tuple[Instance, ...]:
     """List instances with their status checks, terminated ones too."""
     documents = list_instances(clients, region, filters)
-    alive = [each["InstanceId"] for each in documents if each["State"]["Name"] not in ("terminated", "shutting-down")]
+    alive = [each["InstanceId"] for each in documents if each["State"]["Name"] not in GONE]
     statuses: dict[str, InstanceStatus] = {}
     for batch in _batches(alive, STATUS_BATCH):
         statuses |= _observe_statuses(clients, region, batch)

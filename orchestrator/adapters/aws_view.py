@@ -10,6 +10,8 @@ from orchestrator.fleet.observation import ElasticAddress, Instance, InstanceSta
 
 Document = Mapping[str, Any]
 
+GONE = ("terminated", "shutting-down")
+"""States of an instance that will never run again."""
 _NO_RANGE = ("associating", "disassociating", "disassociated", "failing", "failed")
 """States of a subnet's IPv6 range in which no address can be had from it."""
 

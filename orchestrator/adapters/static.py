@@ -1,13 +1,13 @@
 """Hosts that exist already, as the cloud port: nothing is launched or terminated, every host's key is pinned in the fleet file.
 
-A static host carries no tags. Whose it is says the marker that our deploy module writes on the host itself, with the
-store's id and the fencing token; so here each host counts as this store's, and the host refuses what is not its master's.
+A static host carries no tags. Whose it is says the marker that our modules write on the host itself, with the fencing
+token, and from prepare on with the store's id; so here each host counts as this store's, and the host refuses what is not its master's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from orchestrator.errors import CloudRefused
@@ -66,11 +66,14 @@ class StaticCloud:
         """Refuse: static hosts have no disks or addresses of ours."""
         raise CloudRefused(f"{thing} is none of a static fleet's")
 
-    def save_access(self, region: str) -> None:
+    def guard_changes(self, check: Callable[[], None]) -> None:
+        """Do nothing: nothing is ever changed here."""
+
+    def save_access(self, region: str, *, revoke: bool) -> None:
         """Do nothing: who may reach a static host is its own firewall's affair, which deploy writes."""
 
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
-        """Do nothing: static hosts have no tags; the next deploy writes the store's id on each."""
+        """Do nothing: static hosts have no tags; adopt runs prepare on each, which writes the store's id there."""
 
     def _instances(self) -> list[Instance]:
         return [

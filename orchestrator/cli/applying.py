@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -25,12 +25,14 @@ from orchestrator.execution.cycle import (
     Ending,
     Round,
     acquire,
+    look_and_plan,
     require_ours,
     require_safe,
     run_until_settled,
     why_not_ours,
 )
 from orchestrator.execution.execute import Executor
+from orchestrator.execution.ports import CloudPort
 
 HOLDS_REMAIN = 2
 
@@ -57,7 +59,7 @@ def apply_command(fleet: Path, yes: bool, confirm: tuple[str, ...], simulate: bo
     click.echo(plan_text(found), err=as_json)
     require_safe(found)
     waits = any(hold.passes for hold in found.plan.holds)
-    if found.plan.nothing_to_do and not waits and not confirm:
+    if found.plan.nothing_to_do and not found.look.seen.cloud.other_access and not waits and not confirm:
         show_status(found, as_json=as_json)
         return HOLDS_REMAIN if found.plan.holds else 0
     if not yes:
@@ -87,10 +89,28 @@ def carry_out(
     ):
         store.save_confirmations(confirmed)
         store.delete_all_attempts()
-        for region in controller.spec.regions:
-            hands.cloud.save_access(region)
         executor = Executor(hands, controller.wanted, lease, controller.authorized_key, view.show_event)
-        return run_until_settled(controller.eyes, hands, controller.wanted, lease, executor, view.show_round)
+        # Who is let in anew is let in first; who no longer is, is shut out last: see close_access.
+        for region in controller.spec.regions:
+            hands.cloud.save_access(region, revoke=False)
+        ending, last = run_until_settled(controller.eyes, hands, controller.wanted, lease, executor, view.show_round)
+        if close_access(ending, last, hands.cloud, controller.spec.regions):
+            last = look_and_plan(controller.eyes, store, hands.clock, controller.wanted)
+        return ending, last
+
+
+def close_access(ending: Ending, last: Round, cloud: CloudPort, regions: Iterable[str]) -> bool:
+    """Shut out whom the fleet file does not name, in the cloud as well; return whether there was anybody.
+
+    Nothing undoes that for a controller that shuts itself out. So it waits until every host works behind its own firewall
+    with these networks, which was kept only because a new connection came through.
+    """
+    differing = [region for region in regions if region in last.look.seen.cloud.other_access]
+    if ending is not Ending.CONVERGED:
+        return False
+    for region in differing:
+        cloud.save_access(region, revoke=True)
+    return bool(differing)
 
 
 @contextmanager

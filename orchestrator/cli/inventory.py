@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
+
 from orchestrator.adapters.ansible import AnsibleHosts
 from orchestrator.cli.wiring import STATE, Controller
 from orchestrator.execution.targets import accepted_host_keys, host_target
 from orchestrator.fleet.observation import Instance, InstanceState, Observation
 from orchestrator.fleet.record import FleetRecord
+from orchestrator.planning.assess import why_keys_disagree
 from orchestrator.planning.mesh import render_fleet
 from orchestrator.rendering.inventory import InventoryHost, render_inventory
 from orchestrator.rendering.values import RenderedRelay
@@ -26,7 +29,12 @@ def fleet_inventory(controller: Controller) -> dict[str, Any]:
     newest: dict[str, Instance] = {}
     for instance in sorted(cloud.instances, key=lambda i: i.generation):
         reachable = instance.state is InstanceState.RUNNING and instance.address is not None
-        if reachable and instance.relay in rendered and accepted_host_keys(instance, record):
+        if not reachable or instance.relay not in rendered or not accepted_host_keys(instance, record):
+            continue
+        if (quarrel := why_keys_disagree(instance, record)) is not None:
+            click.echo(f"! {instance.relay} is left out: {quarrel}", err=True)
+            newest.pop(instance.relay, None)
+        else:
             newest[instance.relay] = instance
     volumes = {volume.attached_to: volume.volume_id for volume in cloud.volumes}
     targets = [

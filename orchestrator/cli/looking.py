@@ -15,7 +15,7 @@ from rich.console import Console
 from orchestrator.cli.inventory import fleet_inventory
 from orchestrator.cli.naming import abbreviate_names
 from orchestrator.cli.present import plan_json, plan_text, status_json, status_table, summary_line
-from orchestrator.cli.wiring import Controller, load_wanted, wire_controller
+from orchestrator.cli.wiring import Controller, load_wanted, observe_cloud_alone, wire_controller
 from orchestrator.errors import FleetError
 from orchestrator.execution.cycle import Round, look_and_plan, why_not_ours
 from orchestrator.fleet.observation import CloudView, Observation
@@ -68,6 +68,19 @@ def warn_if_not_ours(found: Round, console: Console) -> None:
         )
 
 
+def warn_of_retries(controller: Controller, console: Console) -> None:
+    """Name what failed before and is planned again, for apply forgets failures at its start; `status` still holds them."""
+    for (relay, intent), attempt in sorted(controller.store.load().attempts.items()):
+        times = "once" if attempt.failures == 1 else f"{attempt.failures} times"
+        console.print(
+            f"! {relay}: {intent} failed {times}, and apply would try again: {attempt.error}",
+            markup=False,
+            highlight=False,
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
 def data_console() -> Console:
     """Return the console for data: as wide as a terminal, and wide enough for any line where there is none."""
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
@@ -82,14 +95,15 @@ def data_console() -> Console:
 @click.option("--confirm", multiple=True, metavar="NAME", help="Allow what a plan may not do unasked.")
 @click.pass_obj
 def plan_command(fleet: Path, as_json: bool, confirm: tuple[str, ...]) -> int:
-    """Show what apply would do, why, and how much is out at most; then stop.
+    """Show what apply would do, why, and how much is out at most; then stop. Like apply, it gives what failed another try.
 
     Exit code: 0 nothing to do or only holds, 2 changes, 1 error.
     """
     console = Console(stderr=True)
     controller = wire_controller(fleet)
-    found = look(controller, console, frozenset(confirm))
+    found = look(controller, console, frozenset(confirm), afresh=True)
     warn_if_not_ours(found, console)
+    warn_of_retries(controller, console)
     click.echo(json.dumps(plan_json(found), indent=2) if as_json else plan_text(found))
     return exit_code(found)
 
@@ -98,7 +112,7 @@ def exit_code(found: Round) -> int:
     """Return what `plan` ends with: 0 nothing to do or only holds, 2 changes, 1 refused."""
     if found.refusals:
         return 1
-    return 0 if found.plan.nothing_to_do else CHANGES
+    return 0 if found.plan.nothing_to_do and not found.look.seen.cloud.other_access else CHANGES
 
 
 @click.command(
@@ -150,8 +164,7 @@ def render_command(fleet: Path, relay: str, output: Path | None, offline: bool) 
         _, wanted, _ = load_wanted(fleet)
         cloud = CloudView()
     else:
-        controller = wire_controller(fleet)
-        wanted, cloud = controller.wanted, controller.eyes.cloud.observe_cloud()
+        wanted, cloud = observe_cloud_alone(fleet)
     rendered = render_fleet(wanted, Observation(cloud, {}, {}, {}))
     if relay not in rendered:
         raise FleetError(

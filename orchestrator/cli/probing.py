@@ -18,9 +18,9 @@ from orchestrator.ouroboros.client import ProbeTimeouts, run_probes
 from orchestrator.ouroboros.targets import BadTarget, Target, parse_target
 from orchestrator.ouroboros.verdicts import ProbeResult, SlotClock, Verdict
 from orchestrator.spec.load import load_fleet
+from orchestrator.spec.rules import KNOWN_MAGICS
 from orchestrator.spec.slots import SLOT_ZERO_UNIX
 
-MAGICS = {"mainnet": 764824073, "preprod": 1, "preview": 2, "sanchonet": 4, "dijkstra": 6}
 SLOT_LENGTH_SECONDS = 1.0
 """Of every known network."""
 
@@ -31,7 +31,7 @@ SLOT_LENGTH_SECONDS = 1.0
     epilog="Example: genesis-fleet probe --network preview preview-node.play.dev.cardano.org:3001",
 )
 @click.argument("targets", nargs=-1, required=True, metavar="HOST:PORT…")
-@click.option("--network", type=click.Choice(sorted(MAGICS)), help="A known network; else the fleet file's.")
+@click.option("--network", type=click.Choice(sorted(KNOWN_MAGICS)), help="A known network; else the fleet file's.")
 @click.option("--magic", type=click.IntRange(0, 2**32 - 1), help="The magic of another network.")
 @click.option("--count", type=click.IntRange(1, 100), default=1, show_default=True, help="Keep-alive pings a target.")
 @click.option(
@@ -113,11 +113,11 @@ def _network(fleet: Path, network: str | None, magic: int | None) -> tuple[int, 
     if network is not None and magic is not None:
         raise click.UsageError("give either --network or --magic")
     if magic is not None:
-        network = next((name for name, known in MAGICS.items() if known == magic), None)
+        network = next((name for name, known in KNOWN_MAGICS.items() if known == magic), None)
         if network is None:
             return magic, None
     if network is not None:
-        return MAGICS[network], SlotClock(SLOT_ZERO_UNIX[network], SLOT_LENGTH_SECONDS)
+        return KNOWN_MAGICS[network], SlotClock(SLOT_ZERO_UNIX[network], SLOT_LENGTH_SECONDS)
     try:
         loaded = load_fleet(fleet)
     except FleetError as error:

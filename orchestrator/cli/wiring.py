@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import getpass
 import os
+import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from orchestrator.adapters.ansible import AnsibleHosts
 from orchestrator.adapters.assets import Assets, assets
 from orchestrator.adapters.background import BackgroundThreads
 from orchestrator.adapters.clock import WallClock
 from orchestrator.adapters.keys import Ed25519Keys
-from orchestrator.adapters.store import Store, open_store
+from orchestrator.adapters.store import Store, open_store, read_record
 from orchestrator.adapters.wire import Wire
 from orchestrator.errors import FleetError
 from orchestrator.execution.execute import Hands
 from orchestrator.execution.observe import Eyes
 from orchestrator.execution.ports import CloudPort
+from orchestrator.fleet.observation import CloudView
 from orchestrator.fleet.record import FleetRecord
 from orchestrator.lab.running import find_lab, lab_environment
 from orchestrator.ouroboros.client import ProbeTimeouts
@@ -67,7 +71,9 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
     private_key = find_private_key(fleet)
     state = fleet.base / STATE
     state.mkdir(mode=0o700, exist_ok=True)
-    store = open_store(spec.controller.store or f"sqlite:///{state / 'store.db'}", spec.fleet)
+    store = open_store(store_url(fleet), spec.fleet)
+    if (command := click.get_current_context(silent=True)) is not None:
+        command.call_on_close(store.close)
     clock = WallClock()
     cloud = make_cloud(spec, store.load(), clock)
     hosts = AnsibleHosts(found.playbooks, state, private_key, spec.controller.forks, cancelled)
@@ -81,8 +87,22 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
         Hands(cloud, hosts, store, clock, Ed25519Keys(), background),
         background,
         _read_public_key(private_key),
-        f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}",
+        f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()} {secrets.token_hex(3)}",
     )
+
+
+def observe_cloud_alone(path: Path) -> tuple[Wanted, CloudView]:
+    """Look at the cloud and nothing else: needs no SSH key, and makes no store where there is none."""
+    fleet, wanted, _ = load_wanted(path)
+    if fleet.spec.lab is not None:
+        enter_lab(fleet.spec.lab)
+    record = read_record(store_url(fleet), fleet.spec.fleet) or FleetRecord("", fleet.spec.fleet, None)
+    return wanted, make_cloud(fleet.spec, record, WallClock()).observe_cloud()
+
+
+def store_url(fleet: LoadedFleet) -> str:
+    """Return where the record is kept: what the fleet file says, else a file beside it."""
+    return fleet.spec.controller.store or f"sqlite:///{fleet.base / STATE / 'store.db'}"
 
 
 def make_cloud(spec: FleetSpec, record: FleetRecord, clock: WallClock) -> CloudPort:
@@ -93,8 +113,12 @@ def make_cloud(spec: FleetSpec, record: FleetRecord, clock: WallClock) -> CloudP
         return StaticCloud(spec, record.store_id)
     from orchestrator.adapters.aws import AwsCloud
 
-    former = frozenset(intent.region for intent in record.intents if intent.instance_id is not None)
-    return AwsCloud(spec, record.store_id, clock, former_regions=former)
+    return AwsCloud(spec, record.store_id, clock, former_regions=list_former_regions(record))
+
+
+def list_former_regions(record: FleetRecord) -> frozenset[str]:
+    """Return where anything may have been launched: also where a call was never answered."""
+    return frozenset(intent.region for intent in record.intents if intent.refused is None)
 
 
 def make_wire(fleet: LoadedFleet) -> Wire:

@@ -34,6 +34,7 @@ def adopt_fleet(hands: Hands, seen: Observation, record: FleetRecord, spec: Flee
         if instance.host_key is not None and instance.instance_id not in record.identities:
             hands.store.save_identity(Identity(instance.instance_id, instance.relay, instance.host_key, confirmed=True))
     hands.store.save_magic(spec.network.magic)
+    hands.cloud.guard_changes(lambda: hands.store.check_lease(lease, hands.clock.now()))
     # The tags first: by them the other controller learns that it may only read.
     hands.cloud.save_ownership(instances, record.store_id)
     return Adopted(len(instances), _tell_hosts(hands, instances, seen, spec, lease))

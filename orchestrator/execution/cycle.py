@@ -6,18 +6,18 @@ controller, left half done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from orchestrator.errors import CloudUnavailable, NotOurStore, PlanRefused
+from orchestrator.errors import NotOurStore, PlanRefused
 from orchestrator.execution.execute import Executor, Hands
+from orchestrator.execution.forgetting import forget_what_nobody_needs
 from orchestrator.execution.observe import Eyes, highest_token, observe_confirmations, observe_fleet, update_missed
 from orchestrator.execution.ports import ClockPort, StorePort
 from orchestrator.fleet.observation import HostFacts, InFlight, Observation
-from orchestrator.fleet.record import FleetRecord, Identity, LaunchIntent, Lease
+from orchestrator.fleet.record import FleetRecord, LaunchIntent, Lease
 from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.look import GONE, Look, Wanted
 from orchestrator.planning.plan import Plan
@@ -125,7 +125,7 @@ def run_until_settled(
         hands.store.check_lease(lease, hands.clock.now())
         require_ours(found.look.seen, found.look.record)
         require_safe(found)
-        confirmed = _save_what_was_seen(eyes, hands, found.look)
+        confirmed = _save_what_was_seen(eyes, hands, executor, found.look)
         executor.start(found.plan.actions)
         report(found, executor.in_flight())
         idle = not found.plan.actions and not hands.background.busy() and not confirmed
@@ -141,7 +141,7 @@ def acquire(hands: Hands, holder: str, seen: Observation, wanted: Wanted) -> Lea
     return hands.store.acquire_lease(holder, now, now + wanted.spec.controller.lease, highest_token(seen))
 
 
-def _save_what_was_seen(eyes: Eyes, hands: Hands, look: Look) -> bool:
+def _save_what_was_seen(eyes: Eyes, hands: Hands, executor: Executor, look: Look) -> bool:
     """Save what later looks cannot see: what launches came to, since when hosts are missed, which keys were seen at work."""
     for intent in _answered_launches(look):
         hands.store.save_intent(intent)
@@ -153,12 +153,11 @@ def _save_what_was_seen(eyes: Eyes, hands: Hands, look: Look) -> bool:
     confirmed = observe_confirmations(eyes.hosts, look.seen, look.spec, look.record)
     for identity in confirmed:
         hands.store.save_identity(identity)
-    _forget_what_nobody_needs(hands.store, look, confirmed)
+    forget_what_nobody_needs(hands.store, look, confirmed)
     for instance in look.seen.cloud.instances:
         known = look.record.identities.get(instance.instance_id)
         if known is not None and instance.host_key is None and instance.state not in GONE:
-            with suppress(CloudUnavailable):  # the record has it; the next look tags again
-                hands.cloud.save_host_key(instance, known.public_key)
+            executor.save_tag(instance, known.public_key)
     return bool(confirmed)
 
 
@@ -170,15 +169,3 @@ def _answered_launches(look: Look) -> list[LaunchIntent]:
         for intent in look.record.intents
         if intent.instance_id is None and intent.refused is None and intent.token in by_token
     ]
-
-
-def _forget_what_nobody_needs(store: StorePort, look: Look, confirmed: Sequence[Identity]) -> None:
-    """Drop one-time keys that nobody accepts any more, and instances that are gone; also what an earlier run left."""
-    sure = {i.instance_id for i in (*look.record.identities.values(), *confirmed) if i.confirmed}
-    for intent in look.record.intents:
-        if intent.instance_id in sure and intent.request_json:
-            store.save_intent(replace(intent, request_json=""))
-    known = {*look.record.identities, *(i.instance_id for i in look.record.intents if i.request_json)}
-    for instance in look.seen.cloud.instances:
-        if instance.state in GONE and instance.instance_id in known:
-            store.delete_instance(instance.instance_id)

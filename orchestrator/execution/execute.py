@@ -6,15 +6,14 @@ saved. After each host ends, its relay is free again, while others of the same r
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from orchestrator.errors import CloudRefused, CloudUnavailable
+from orchestrator.execution.launches import make_intent
 from orchestrator.execution.ports import (
     BackgroundPort,
     ClockPort,
@@ -28,7 +27,6 @@ from orchestrator.execution.ports import (
     KeysPort,
     Launched,
     LaunchRefused,
-    ServerIdentity,
     StorePort,
 )
 from orchestrator.execution.targets import accepted_host_keys, host_target
@@ -36,7 +34,6 @@ from orchestrator.fleet.observation import InFlight, Instance
 from orchestrator.fleet.record import Attempt, Identity, LaunchIntent, Lease
 from orchestrator.planning.look import Wanted
 from orchestrator.planning.plan import Action, Deploy, Furnish, Launch, Prepare, Release, Retire, Stage, Stop
-from orchestrator.rendering.user_data import render_user_data
 from orchestrator.rendering.variables import deploy_variables, prepare_variables, stage_variables
 
 
@@ -64,6 +61,13 @@ class Hands:
     background: BackgroundPort
 
 
+TAG = "tag"
+"""What a host key that could not be tagged is recorded under."""
+
+NO_ZONE = ""
+"""The place of what was refused, but not for want of room: no zone is passed over for it, so that a permission granted or
+an image corrected opens all of them at once."""
+
 HostAction = Prepare | Stage | Deploy | Stop | Retire
 
 
@@ -81,6 +85,7 @@ class Executor:
         self._lock = threading.Lock()
         self._in_flight: dict[str, InFlight] = {}
         self._ended = 0
+        hands.cloud.guard_changes(self._check_lease)
 
     def in_flight(self) -> Mapping[str, InFlight]:
         """Return a copy of what is under way, by relay."""
@@ -164,21 +169,19 @@ class Executor:
         lists is counted from there.
         """
         store = self._hands.store
-        intent = replace(self._recorded(action) or self._new_intent(action), at=self._hands.clock.now())
+        intent = replace(self._recorded(action) or self._make(action), at=self._hands.clock.now())
         store.save_intent(intent)
         try:
             result = self._hands.cloud.start_launch(action.region, intent.request_json)
         except CloudRefused as error:  # this very request will never succeed; the next one is made anew
-            store.save_intent(replace(intent, refused=error.message, request_json=""))
+            store.save_intent(replace(intent, refused=error.message, request_json="", subnet=NO_ZONE))
             raise
         match result:
             case Launched(instance_id):
                 store.save_intent(replace(intent, instance_id=instance_id))
                 return f"{instance_id} in {action.zone or action.subnet}"
             case LaunchRefused(reason, capacity):
-                # The request is never made again, so its one-time key need not be kept. What was refused for another
-                # reason than want of room is no word about its zone: a permission granted opens all of them at once.
-                subnet = intent.subnet if capacity else ""
+                subnet = intent.subnet if capacity else NO_ZONE
                 store.save_intent(replace(intent, refused=reason, request_json="", subnet=subnet))
                 if not capacity:
                     raise CloudRefused(reason)
@@ -190,34 +193,10 @@ class Executor:
         intents = self._hands.store.load().intents
         return next((intent for intent in intents if intent.token == action.repeat_token), None)
 
-    def _new_intent(self, action: Launch) -> LaunchIntent:
-        spec = self._wanted.spec
-        record = self._hands.store.load()
-        token = launch_token(record.store_id, action.relay, action.generation, action.attempt)
-        key = self._hands.keys.make_host_key(token)
-        user_data = render_user_data(
-            hostname=action.relay,
-            user=spec.ssh.user,
-            authorized_key=self._authorized_key,
-            one_time_private_key=key.private,
-            one_time_public_key=key.public,
-            ssh_port=spec.ssh.port,
-        )
-        identity = ServerIdentity(
-            action.relay, action.region, action.generation, action.attempt, token, action.subnet, user_data
-        )
-        request = self._hands.cloud.render_launch(identity)
-        now = self._hands.clock.now()
-        return LaunchIntent(
-            action.relay,
-            action.region,
-            action.generation,
-            action.attempt,
-            token,
-            request,
-            key.public,
-            action.subnet,
-            now,
+    def _make(self, action: Launch) -> LaunchIntent:
+        record, now = self._hands.store.load(), self._hands.clock.now()
+        return make_intent(
+            action, self._wanted.spec, record, now, self._hands.cloud, self._hands.keys, self._authorized_key
         )
 
     def _terminate(self, action: Retire) -> str:
@@ -275,7 +254,10 @@ class Executor:
         match result:
             case HostDone(changed, facts):
                 if isinstance(action, Prepare) and action.step == "identify":
-                    self._pin(action.instance, str(facts["host_key"]))
+                    if not (key := facts.get("host_key")):
+                        self._failed(action.relay, intent, "the host answered without naming its host key")
+                        return
+                    self._pin(action.instance, str(key))
                 if isinstance(action, Retire):
                     self._hands.store.delete_instance(action.instance.instance_id)
                 self._done(action.relay, intent, str(facts.get("summary", "done")), changed=changed)
@@ -287,15 +269,20 @@ class Executor:
     def _pin(self, instance: Instance, public_key: str) -> None:
         """Record first, then tag: the tag is a second witness, never the only one. A missing tag is written after a look."""
         self._hands.store.save_identity(Identity(instance.instance_id, instance.relay, public_key, confirmed=False))
-        with suppress(CloudUnavailable):
+        self.save_tag(instance, public_key)
+
+    def save_tag(self, instance: Instance, public_key: str) -> None:
+        """Write the recorded host key in the instance's tag. Refused, it is this relay's failure, and asked once an apply."""
+        if (instance.relay, TAG) in self._hands.store.load().attempts:
+            return
+        try:
             self._hands.cloud.save_host_key(instance, public_key)
+        except CloudUnavailable:
+            return  # the record has it; the next look tags again
+        except CloudRefused as error:
+            self._failed(instance.relay, TAG, error.message)
 
 
 def intent_of(action: Action) -> str:
     """Return the word for an action: the playbook's name where there is one."""
     return type(action).__name__.lower()
-
-
-def launch_token(store_id: str, relay: str, generation: int, attempt: int) -> str:
-    """Return the idempotency token of one launch attempt: at most 64 ASCII characters, the same after a crash."""
-    return hashlib.sha256(f"{store_id}/{relay}/{generation}/{attempt}".encode()).hexdigest()[:40]

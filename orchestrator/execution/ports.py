@@ -56,7 +56,8 @@ class CloudPort(Protocol):
     def observe_cloud(self) -> CloudView:
         """List everything that carries this fleet's tag, in all its regions; a silent region is named, not raised.
 
-        Terminated instances are listed as long as the cloud lists them. Only credentials and permissions raise.
+        Terminated instances are listed as long as the cloud lists them. Raises CloudRefused if no region answers and one
+        refuses.
         """
 
     def render_launch(self, identity: ServerIdentity) -> str:
@@ -73,7 +74,7 @@ class CloudPort(Protocol):
         """Give a running instance its address and chain disk, as far as they lack. Return what was done, in words."""
 
     def save_host_key(self, instance: Instance, public_key: str) -> None:
-        """Tag the instance with its permanent public host key."""
+        """Tag the instance with its permanent public host key; CloudUnavailable if it is not listed, or not yet."""
 
     def start_retire(self, instance: Instance) -> None:
         """Terminate one instance; refuses (CloudRefused) what does not carry this fleet's tag and this store's id."""
@@ -81,8 +82,11 @@ class CloudPort(Protocol):
     def start_release(self, thing: Volume | ElasticAddress) -> None:
         """Delete a free disk or give a free address back; refuses what is attached or not this store's."""
 
-    def save_access(self, region: str) -> None:
-        """Make the region's security group say what the fleet file says; makes none."""
+    def guard_changes(self, check: Callable[[], None]) -> None:
+        """Call `check` before each single change from now on; what it raises leaves that change unmade."""
+
+    def save_access(self, region: str, *, revoke: bool) -> None:
+        """Let in whom the fleet file names, in the region's security groups; makes none. `revoke` closes SSH to others."""
 
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
         """Tag instances, their disks and addresses with another store's id (adopt)."""
@@ -256,7 +260,7 @@ class BackgroundPort(Protocol):
         """Return whether any work is still running."""
 
     def raise_failures(self) -> None:
-        """Raise the first exception that some work ended with."""
+        """Raise the first exception that some work ended with; the others are its notes."""
 
     def finish(self) -> AbstractContextManager[None]:
         """Context manager that waits for all work on leaving."""

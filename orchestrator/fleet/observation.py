@@ -106,6 +106,8 @@ class CloudView:
     """Region → how many more elastic addresses the quota allows; absent where it cannot be read."""
     warnings: tuple[str, ...] = ()
     """What an operator should know and nothing fails for: a quota that may not be read, a subnet that is missing."""
+    other_access: frozenset[str] = frozenset()
+    """Regions that let in others than the fleet file says, too many or too few."""
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -31,6 +31,7 @@ class SimulatedCloud:
         self._world = world
         self._spec = spec
         self._store_id = store_id
+        self._check: Callable[[], None] = lambda: None
 
     def observe_cloud(self) -> CloudView:
         """List what can be seen by now: new instances appear late, terminated ones stay for a while."""
@@ -80,7 +81,7 @@ class SimulatedCloud:
                 return Launched(host.instance.instance_id)
         if request["subnet"] in world.faults.no_capacity:
             return LaunchRefused("InsufficientInstanceCapacity", capacity=True)
-        world.effect()
+        self._change()
         world.launches += 1
         instance = self._make_instance(region, request)
         boots = world.clock.now() + world.durations.boot
@@ -95,12 +96,12 @@ class SimulatedCloud:
         world = self._world
         if world.hosts[instance.instance_id].instance.state is not InstanceState.RUNNING:
             raise CloudUnavailable(f"{instance.instance_id} does not run")
-        world.effect()
+        self._change()
         mine = [key for key, v in world.volumes.items() if v[1] == instance.zone and v[2] == instance.relay]
         free = [key for key in mine if world.volumes[key][3] in (None, instance.instance_id)]
         volume = free[0] if free else f"vol-{world.next_number():08x}"
         world.volumes[volume] = (instance.region, instance.zone, instance.relay, instance.instance_id)
-        world.effect()
+        self._change()
         owned = [address for address, a in world.addresses.items() if a[1] == instance.relay]
         address = owned[0] if owned else _address(203, world.next_number())
         world.addresses[address] = (instance.region, instance.relay, instance.instance_id)
@@ -110,7 +111,7 @@ class SimulatedCloud:
 
     def save_host_key(self, instance: Instance, public_key: str) -> None:
         """Tag."""
-        self._world.effect()
+        self._change()
         host = self._world.hosts[instance.instance_id]
         host.instance = replace(host.instance, host_key=public_key)
 
@@ -118,12 +119,12 @@ class SimulatedCloud:
         """Terminate what is ours."""
         if instance.store_id != self._store_id:
             raise CloudRefused(f"{instance.instance_id} belongs to store {instance.store_id}")
-        self._world.effect()
+        self._change()
         self._world.terminate(instance.instance_id)
 
     def start_release(self, thing: Volume | ElasticAddress) -> None:
         """Give back what is free."""
-        self._world.effect()
+        self._change()
         if thing.attached_to is not None:
             raise CloudRefused(f"{thing} is in use")
         if isinstance(thing, Volume):
@@ -131,7 +132,11 @@ class SimulatedCloud:
         else:
             self._world.addresses.pop(thing.address, None)
 
-    def save_access(self, region: str) -> None:
+    def guard_changes(self, check: Callable[[], None]) -> None:
+        """Call `check` before each change, as the real adapter does."""
+        self._check = check
+
+    def save_access(self, region: str, *, revoke: bool) -> None:
         """Nothing to mend."""
 
     def save_ownership(self, instances: Sequence[Instance], store_id: str) -> None:
@@ -139,6 +144,11 @@ class SimulatedCloud:
         for instance in instances:
             host = self._world.hosts[instance.instance_id]
             host.instance = replace(host.instance, store_id=store_id)
+
+    def _change(self) -> None:
+        """Count one effect, if it may be made."""
+        self._check()
+        self._world.effect()
 
     def _make_instance(self, region: str, request: Mapping[str, str]) -> Instance:
         number = self._world.launches

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import CloudRefused
+from orchestrator.errors import CloudRefused, LeaseHeld
 from orchestrator.lab.cloud_places import plan_place
 
 from .aws_lab import EU, AwsLab, make_identity, make_spec
@@ -59,14 +59,37 @@ def test_ssh_opened_by_hand_is_closed_again(aws_lab: AwsLab, port: int, to_port:
     cloud = aws_lab.cloud()
     cloud.render_launch(make_identity())
     open_to(aws_lab, port, to_port, "0.0.0.0/0")
-    cloud.render_launch(make_identity())
+    cloud.save_access(EU, revoke=True)
     assert read_rules(aws_lab) == WANTED
 
 
 def test_a_network_no_longer_named_loses_ssh(aws_lab: AwsLab) -> None:
     aws_lab.cloud().render_launch(make_identity())
-    aws_lab.cloud(make_spec(ssh={"allowed_from": ("198.51.100.7/32",)})).render_launch(make_identity())
+    aws_lab.cloud(make_spec(ssh={"allowed_from": ("198.51.100.7/32",)})).save_access(EU, revoke=True)
     assert read_rules(aws_lab) == {(3001, "0.0.0.0/0"), (3001, "::/0"), (22, "198.51.100.7/32")}
+
+
+def test_until_the_hosts_have_tried_the_new_networks_the_old_ones_stay_let_in(aws_lab: AwsLab) -> None:
+    aws_lab.cloud().render_launch(make_identity())
+    changed = aws_lab.cloud(make_spec(ssh={"allowed_from": ("198.51.100.7/32",)}))
+    changed.save_access(EU, revoke=False)
+    changed.render_launch(make_identity())
+    assert read_rules(aws_lab) == WANTED | {(22, "198.51.100.7/32")}
+    assert changed.observe_cloud().other_access == {EU}
+
+
+def test_a_change_is_not_made_once_the_check_before_it_refuses_and_reads_go_on(aws_lab: AwsLab) -> None:
+    def refuse() -> None:
+        raise LeaseHeld("somebody else holds the lease")
+
+    cloud = aws_lab.cloud()
+    cloud.render_launch(make_identity())
+    close_relay_port(aws_lab)
+    cloud.guard_changes(refuse)
+    with pytest.raises(LeaseHeld):
+        cloud.save_access(EU, revoke=False)
+    assert read_rules(aws_lab) == WANTED - {(3001, "0.0.0.0/0")}
+    assert cloud.observe_cloud().other_access == {EU}
 
 
 def test_rules_for_other_ports_are_left_alone(aws_lab: AwsLab) -> None:
@@ -89,7 +112,8 @@ def test_a_group_of_that_name_without_the_fleets_tag_is_not_touched(aws_lab: Aws
 def test_a_look_warns_of_ssh_opened_by_hand_and_of_a_missing_rule(aws_lab: AwsLab) -> None:
     cloud = aws_lab.cloud()
     cloud.render_launch(make_identity())
-    assert cloud.observe_cloud().warnings == ()
+    seen = cloud.observe_cloud()
+    assert (seen.warnings, seen.other_access) == ((), frozenset())
     open_to(aws_lab, 22, 22, "0.0.0.0/0")
     close_relay_port(aws_lab)
     group_id = read_group(aws_lab)["GroupId"]
@@ -104,10 +128,10 @@ def test_access_is_mended_without_a_launch(aws_lab: AwsLab) -> None:
     cloud.render_launch(make_identity())
     open_to(aws_lab, 22, 22, "0.0.0.0/0")
     close_relay_port(aws_lab)
-    cloud.save_access(EU)
+    cloud.save_access(EU, revoke=True)
     assert read_rules(aws_lab) == WANTED
 
 
 def test_mending_access_where_nothing_was_launched_makes_no_group(aws_lab: AwsLab) -> None:
-    aws_lab.cloud().save_access(EU)
+    aws_lab.cloud().save_access(EU, revoke=True)
     assert len(aws_lab.api().describe_security_groups()["SecurityGroups"]) == 1

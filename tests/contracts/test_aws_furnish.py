@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -232,6 +233,13 @@ def test_the_host_key_is_tagged_without_its_comment(aws_lab: AwsLab) -> None:
     instance = aws_lab.launch(cloud)
     cloud.save_host_key(instance, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 root@host, made (today)")
     assert aws_lab.see(cloud, instance.instance_id).host_key == "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"
+
+
+def test_an_instance_that_is_not_listed_yet_is_tagged_later(aws_lab: AwsLab) -> None:
+    cloud = aws_lab.cloud()
+    instance = replace(aws_lab.launch(cloud), instance_id="i-0123456789abcdef0")
+    with pytest.raises(CloudUnavailable, match="cannot be tagged"):
+        cloud.save_host_key(instance, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5")
 
 
 def test_adoption_tags_instances_disks_addresses_interfaces_and_group(aws_lab: AwsLab) -> None:

@@ -92,6 +92,16 @@ def test_a_missing_permission_to_look_is_named(aws_lab: AwsLab, action: str) -> 
         aws_lab.cloud().observe_cloud()
 
 
+def test_a_permission_missing_in_one_region_alone_makes_that_one_silent(aws_lab: AwsLab) -> None:
+    cloud = aws_lab.cloud()
+    aws_lab.launch(cloud)
+    aws_lab.server.control.add_fault(Denied("DescribeVolumes", region=US))
+    view = cloud.observe_cloud()
+    assert list(view.silent_regions) == [US]
+    assert "lack the permission ec2:DescribeVolumes" in view.silent_regions[US]
+    assert len(view.instances) == 1
+
+
 def test_without_permission_for_quotas_the_account_attribute_tells(aws_lab: AwsLab) -> None:
     aws_lab.server.control.add_fault(Denied("GetServiceQuota"))
     view = aws_lab.cloud().observe_cloud()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.adapters.keys import Ed25519Keys
+from orchestrator.adapters.store import open_store
 from orchestrator.cli.looking import exit_code
 from orchestrator.cli.naming import abbreviate_names
 from orchestrator.cli.present import hold_lines, plan_json, plan_text, status_json, status_table
 from orchestrator.execution.cycle import Round
+from orchestrator.fleet.record import Attempt
 from orchestrator.planning.plan import Health, Hold, Phase
 from tests.command_line import LAB_FLEET, Run, make_run, on_loopback, write_fleet
 from tests.scenarios.builders import SMALL, fleet_spec, rehearsal, serving_fleet
@@ -183,6 +186,27 @@ def test_render_writes_the_same_files_under_their_paths(run: Run, tmp_path: Path
     assert all(path.read_text() in printed for path in written)
     assert "LocalRoots" not in ended.out
     assert json.loads((tmp_path / "etc/cardano-node/topology.json").read_text())["localRoots"]
+
+
+def test_render_needs_no_ssh_key_and_leaves_no_state_behind(run: Run, tmp_path: Path) -> None:
+    fleet = write_fleet(tmp_path, on_loopback())
+    before = sorted(tmp_path.rglob("*"))
+    assert run("--fleet", fleet, "render", "demo-europe-01").code == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_plan_names_what_failed_before_and_apply_would_try_again(run: Run, tmp_path: Path) -> None:
+    fleet = write_fleet(tmp_path, on_loopback())
+    key = Ed25519Keys().make_host_key("controller")
+    (tmp_path / "key").write_text(key.private)
+    (tmp_path / "key.pub").write_text(key.public)
+    (tmp_path / "key").chmod(0o600)
+    store = open_store(f"sqlite:///{tmp_path}/state/store.db", "demo")
+    store.save_attempt(Attempt("demo-europe-01", "stage", 5, datetime(2026, 1, 1, tzinfo=UTC), "404 Not Found"))
+    store.close()
+    ended = run("--fleet", fleet, "plan")
+    assert "demo-europe-01: stage failed 5 times, and apply would try again: 404 Not Found" in ended.err
+    assert sorted(file.name for file in (tmp_path / "state").glob("store.db*")) == ["store.db"]
 
 
 def test_an_unknown_relay_is_answered_with_those_there_are(run: Run) -> None:
