@@ -17,7 +17,7 @@ demo: ## twenty relays on this machine: install, start the lab, apply, show stat
 	@scripts/demo
 
 demo-down: ## remove every process, mount, bridge and namespace of the demo
-	@scripts/setup demo
+	@$(BIN)/genesis-fleet --version >/dev/null 2>&1 || scripts/setup demo
 	@$(BIN)/genesis-fleet lab down
 
 test: setup ## install what it needs and run everything: checks, unit, property, contract and lab tests, the wheel
