@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from playbooks.module_utils.genesis.disk import settle_disk
 from playbooks.module_utils.genesis.identity import is_wiped, make_key, read_public_key, switch_key, wipe_one_time_key
 from playbooks.module_utils.genesis.machine import HOST_KEY, PINNED, Machine, Ran, Refused
+from playbooks.module_utils.genesis.preparing import Preparation, parse_preparation, prepare
 
+ME = pwd.getpwuid(os.geteuid()).pw_name
 MOUNT = "/var/lib/cardano-node"
 ONE_TIME = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\nBBBB\nSECRETMIDDLE\nCCCC\n-----END OPENSSH PRIVATE KEY-----\n"
 
@@ -182,3 +187,81 @@ def test_a_host_whose_key_the_operator_pinned_has_no_one_time_key(tmp_path: Path
     machine.at(PINNED).parent.mkdir(parents=True)
     machine.at(PINNED).write_text("")
     assert is_wiped(machine)
+
+
+def settle_host(tmp_path: Path) -> tuple[Machine, Programs]:
+    """A host that identified itself and has a disk, still empty."""
+    machine, programs = keyed_host(tmp_path)
+    disk_host(tmp_path, EMPTY)
+    programs.answers |= {
+        "blkid": [EMPTY, EMPTY, EXT4],
+        "systemd-escape": [Ran(0, "chain.mount\n", "")],
+        "dpkg-query": [Ran(0, "nftables installed\nchrony config-files\n", "")],
+    }
+    return machine, programs
+
+
+def preparation(step: str = "settle", **changes: Any) -> Preparation:
+    known = {"volume_id": "vol-0a", "mount": MOUNT, "packages": ["chrony", "nftables"], "user": ME}
+    return parse_preparation(
+        {"step": step, "token": 1, "store_id": "s", "baseline_digest": "b", **known, **changes},
+    )
+
+
+def test_check_mode_foretells_all_that_settling_does_and_touches_nothing(tmp_path: Path) -> None:
+    machine, programs = settle_host(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    changed, foretold = prepare(machine, preparation(), check=True)
+    assert changed
+    assert sorted(tmp_path.rglob("*")) == before
+    assert {word.split()[0] for word in programs.asked} == {"blkid", "dpkg-query", "systemd-escape"}
+    # What systemd does when it mounts.
+    machine.at(MOUNT).mkdir(parents=True)
+    _, facts = prepare(machine, preparation())
+    assert foretold["done"] == facts["done"]
+    assert {"installed chrony", "formatted /dev/nvme1n1", "prepared"} <= set(facts["done"])
+
+
+def test_check_mode_of_a_prepared_host_foretells_nothing(tmp_path: Path) -> None:
+    machine, programs = settle_host(tmp_path)
+    programs.answers["blkid"] = [EXT4]
+    machine.at(MOUNT).mkdir(parents=True)
+    prepare(machine, preparation())
+    programs.answers["dpkg-query"] = [Ran(0, "nftables installed\nchrony installed\n", "")]
+    machine.at("/proc/self").mkdir(parents=True)
+    machine.at("/proc/self/mounts").write_text(f"/dev/nvme1n1 {MOUNT} ext4 rw 0 0\n")
+    assert prepare(machine, preparation(), check=True) == (
+        False,
+        {"host_key": "ssh-ed25519 permanent", "done": [], "summary": "nothing to do"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "foretold"),
+    [
+        (MOUNT, f"gave {MOUNT} to {ME}"),
+        ("/etc/ssh/sshd_config.d/00-genesis-fleet-identity.conf", "switched sshd to the permanent host key"),
+    ],
+)
+def test_check_mode_sees_what_was_changed_since_by_hand(tmp_path: Path, path: str, foretold: str) -> None:
+    machine, _ = settle_host(tmp_path)
+    prepare(machine, preparation(volume_id=""))
+    machine.at(path).chmod(0o700)
+    changed, facts = prepare(machine, preparation(volume_id="", packages=[]), check=True)
+    assert (changed, facts["done"]) == (True, [foretold])
+
+
+def test_check_mode_of_the_first_step_foretells_the_key(tmp_path: Path) -> None:
+    machine, programs = keyed_host(tmp_path)
+    machine.at(f"{HOST_KEY}.pub").unlink()
+    foretold = prepare(machine, preparation("identify"), check=True)[1]["done"]
+    assert programs.asked == []
+    assert foretold == prepare(machine, preparation("identify"))[1]["done"]
+    assert "made the permanent host key" in foretold
+
+
+def test_check_mode_refuses_a_disk_that_settling_would_refuse(tmp_path: Path) -> None:
+    machine, programs = settle_host(tmp_path)
+    programs.answers["blkid"] = [Ran(0, "TYPE=xfs\nUUID=1\n", "")]
+    with pytest.raises(Refused, match="holds xfs"):
+        prepare(machine, preparation(), check=True)

@@ -5,7 +5,7 @@ A disk that shows any signature is never formatted: it may hold the chain that t
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .files import Wish, find_differences, write_files
 from .machine import Machine, Refused
@@ -26,11 +26,26 @@ def settle_disk(machine: Machine, volume_id: str, mount: str) -> list[str]:
         _await_links(machine)
         done.append(f"formatted {device}")
     signatures = read_signatures(machine, device)
-    if signatures.get("TYPE") != "ext4" or not signatures.get("UUID"):
-        found = signatures.get("TYPE") or signatures.get("PTTYPE") or "something unknown"
-        raise Refused(f"chain disk {volume_id} holds {found}, not ext4; it is not formatted unasked, empty it by hand")
+    _refuse_foreign(signatures, volume_id)
     what = find_link(machine, volume_id) or _link_by_uuid(machine, signatures["UUID"]) or device
     return done + _mount(machine, what, device, mount)
+
+
+def foresee_disk(machine: Machine, volume_id: str, mount: str) -> list[str]:
+    """Return what settle_disk would do, in its words, by looking only. Raises Refused for what it would refuse."""
+    device = find_device(machine, volume_id)
+    signatures = read_signatures(machine, device)
+    if signatures:
+        _refuse_foreign(signatures, volume_id)
+    what = find_link(machine, volume_id) or _link_by_uuid(machine, signatures.get("UUID", "")) or device
+    wish = _wish_mount(machine, what, mount)
+    foreseen = [] if signatures else [f"formatted {device}"]
+    if find_differences(machine, (wish,)):
+        foreseen.append(f"wrote {PurePosixPath(wish.path).name}")
+    if not is_mounted(machine, mount):
+        _refuse_hiding(machine.at(mount), mount)
+        foreseen.append(f"mounted {device} on {mount}")
+    return foreseen
 
 
 def find_device(machine: Machine, volume_id: str) -> str:
@@ -75,17 +90,29 @@ def _await_links(machine: Machine) -> None:
 
 def _link_by_uuid(machine: Machine, uuid: str) -> str:
     link = f"/dev/disk/by-uuid/{uuid}"
-    return link if machine.at(link).exists() else ""
+    return link if uuid and machine.at(link).exists() else ""
 
 
-def _mount(machine: Machine, what: str, device: str, mount: str) -> list[str]:
+def _refuse_foreign(signatures: dict[str, str], volume_id: str) -> None:
+    if signatures.get("TYPE") != "ext4" or not signatures.get("UUID"):
+        found = signatures.get("TYPE") or signatures.get("PTTYPE") or "something unknown"
+        raise Refused(f"chain disk {volume_id} holds {found}, not ext4; it is not formatted unasked, empty it by hand")
+
+
+def _wish_mount(machine: Machine, what: str, mount: str) -> Wish:
     name = machine.must_run(["systemd-escape", "--path", "--suffix=mount", mount], "naming the mount").strip()
     text = (
         "# Made by genesis-fleet.\n[Unit]\nDescription=Chain disk\nBefore=cardano-node.service\n\n"
         f"[Mount]\nWhat={what}\nWhere={mount}\nType=ext4\nOptions=noatime\n\n[Install]\nWantedBy=multi-user.target\n"
     )
+    return Wish(f"/etc/systemd/system/{name}", text)
+
+
+def _mount(machine: Machine, what: str, device: str, mount: str) -> list[str]:
+    wish = _wish_mount(machine, what, mount)
+    name = PurePosixPath(wish.path).name
     done = []
-    differing = find_differences(machine, (Wish(f"/etc/systemd/system/{name}", text),))
+    differing = find_differences(machine, (wish,))
     if differing:
         write_files(machine, tuple(difference.wish for difference in differing))
         machine.must_run(["systemctl", "daemon-reload"], "taking up the mount")

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .files import Wish, find_differences, write_files
+from .files import Difference, Wish, find_differences, write_files
 from .machine import HOST_KEY, PINNED, Machine, Refused
 
 SSHD_DROP_IN = "/etc/ssh/sshd_config.d/00-genesis-fleet-identity.conf"
@@ -31,9 +31,9 @@ def read_public_key(machine: Machine) -> str:
 
 def make_key(machine: Machine) -> bool:
     """Make the permanent key once; an existing one is never replaced. Return whether it was made."""
-    private, public = machine.at(HOST_KEY), machine.at(f"{HOST_KEY}.pub")
-    if private.exists() and public.exists():
+    if has_key(machine):
         return False
+    private = machine.at(HOST_KEY)
     if not private.exists():
         fresh = private.with_name(f".{private.name}.new")
         fresh.unlink(missing_ok=True)
@@ -49,8 +49,13 @@ def make_key(machine: Machine) -> bool:
     return True
 
 
-def switch_key(machine: Machine) -> bool:
-    """Make sshd present the permanent key and no other. Return whether anything changed."""
+def has_key(machine: Machine) -> bool:
+    """Return whether both halves of the permanent key are there."""
+    return machine.at(HOST_KEY).exists() and machine.at(f"{HOST_KEY}.pub").exists()
+
+
+def find_switch(machine: Machine) -> tuple[Difference, ...]:
+    """Return the files to write for sshd to present the permanent key. Raises Refused before there is one."""
     if not read_public_key(machine) or not machine.at(HOST_KEY).exists():
         raise Refused("this host has no permanent key yet; run the identify step first")
     wishes = [Wish(SSHD_DROP_IN, _SSHD_TEXT)]
@@ -59,7 +64,12 @@ def switch_key(machine: Machine) -> bool:
             Wish(_CLOUD_INIT, _CLOUD_INIT_TEXT),
             Wish(_CLOUD_INIT_OFF, "Made by genesis-fleet: its work is done.\n"),
         ]
-    differing = find_differences(machine, wishes)
+    return find_differences(machine, wishes)
+
+
+def switch_key(machine: Machine) -> bool:
+    """Make sshd present the permanent key and no other. Return whether anything changed."""
+    differing = find_switch(machine)
     if differing:
         write_files(machine, tuple(difference.wish for difference in differing))
     presented = _presented_keys(machine)
@@ -77,19 +87,27 @@ def switch_key(machine: Machine) -> bool:
 def wipe_one_time_key(machine: Machine) -> list[str]:
     """Remove the one-time key wherever it lies, copies first, and return the paths. Raises Refused if one stays."""
     keys = _one_time_keys(machine)
-    needles = [_MARK, *(needle for key in keys if (needle := _middle_line(key)))]
-    removed = []
-    for path in _files(machine):
-        if path not in keys and _is_own(machine, path) is False and _holds(path, needles):
-            path.unlink()
-            removed.append(path)
-    for key in keys:
-        key.unlink()
-        key.with_name(f"{key.name}.pub").unlink(missing_ok=True)
-        removed.append(key)
+    needles = _needles(keys)
+    found = find_one_time_key(machine)
+    for path in found:
+        path.unlink()
+        if path in keys:
+            path.with_name(f"{path.name}.pub").unlink(missing_ok=True)
     if not is_wiped(machine) or any(_holds(path, needles[1:]) for path in _files(machine)):
         raise Refused("the one-time host key is still somewhere in " + ", ".join(_SEARCHED))
-    return [str(path) for path in removed]
+    return [str(path) for path in found]
+
+
+def find_one_time_key(machine: Machine) -> list[Path]:
+    """Return where the one-time key lies, copies first."""
+    keys = _one_time_keys(machine)
+    needles = _needles(keys)
+    copies = [
+        path
+        for path in _files(machine)
+        if path not in keys and _is_own(machine, path) is False and _holds(path, needles)
+    ]
+    return copies + keys
 
 
 def is_wiped(machine: Machine) -> bool:
@@ -118,6 +136,10 @@ def _one_time_keys(machine: Machine) -> list[Path]:
 
 def _is_own(machine: Machine, path: Path) -> bool:
     return path == machine.at(HOST_KEY)
+
+
+def _needles(keys: list[Path]) -> list[bytes]:
+    return [_MARK, *(needle for key in keys if (needle := _middle_line(key)))]
 
 
 def _middle_line(key: Path) -> bytes:

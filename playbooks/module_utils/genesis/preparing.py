@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .claim import check_right, claim
-from .disk import settle_disk
+from .disk import foresee_disk, settle_disk
 from .files import write_text
-from .identity import make_key, read_public_key, switch_key, wipe_one_time_key
-from .machine import ETC, NETWORKS, PINNED, PREPARED, RELEASES, STATE, STORE_ID, Machine, Refused
+from .identity import find_one_time_key, find_switch, has_key, make_key, read_public_key, switch_key, wipe_one_time_key
+from .machine import ETC, NETWORKS, PINNED, PREPARED, RELEASES, STORE_ID, Machine, Refused
 
 _NOBODY = (
     *("--system", "--user-group", "--no-create-home"),
@@ -63,14 +63,46 @@ def prepare(machine: Machine, wanted: Preparation, *, check: bool = False) -> tu
     claimed_as = "" if wanted.adopt else wanted.store_id
     if check:
         check_right(machine, wanted.token, claimed_as)
-        return machine.read_text(PREPARED) != wanted.baseline_digest, {"host_key": read_public_key(machine)}
-    with claim(machine, "prepare", wanted.token, claimed_as):
-        done = _identify(machine, wanted) if wanted.step == "identify" else _settle(machine, wanted)
+        done = _foresee_identify(machine, wanted) if wanted.step == "identify" else _foresee_settle(machine, wanted)
+    else:
+        with claim(machine, "prepare", wanted.token, claimed_as):
+            done = _identify(machine, wanted) if wanted.step == "identify" else _settle(machine, wanted)
     return bool(done), {
         "host_key": read_public_key(machine),
         "done": done,
         "summary": "; ".join(done) or "nothing to do",
     }
+
+
+def _foresee_identify(machine: Machine, wanted: Preparation) -> list[str]:
+    foreseen = _foresee_store(machine, wanted)
+    if not wanted.keep_identity and not has_key(machine):
+        foreseen.append("made the permanent host key")
+    return foreseen
+
+
+def _foresee_settle(machine: Machine, wanted: Preparation) -> list[str]:
+    """Return what `_settle` would do, in its words, as far as it can be seen before any of it is done."""
+    foreseen = _foresee_store(machine, wanted)
+    foreseen += [f"installed {name}" for name in _find_missing_packages(machine, wanted.packages)]
+    owner = _find_owner(wanted.user)
+    if not _has_user(wanted.user):
+        foreseen.append(f"made user {wanted.user}")
+    if wanted.volume_id:
+        foreseen += foresee_disk(machine, wanted.volume_id, wanted.mount)
+    # Where a disk is to be mounted, systemd makes the folder.
+    missing = _find_missing_folders(machine, wanted)
+    foreseen += [f"made {path}" for path in missing if path != wanted.mount or not wanted.volume_id]
+    if not _is_given(machine, wanted, owner):
+        foreseen.append(f"gave {wanted.mount} to {wanted.user}")
+    if wanted.keep_identity:
+        foreseen += [] if machine.at(PINNED).exists() else ["kept the pinned host key"]
+    else:
+        foreseen += ["switched sshd to the permanent host key"] if find_switch(machine) else []
+        foreseen += [f"wiped {path}" for path in find_one_time_key(machine)]
+    if machine.read_text(PREPARED) != wanted.baseline_digest:
+        foreseen.append("prepared")
+    return foreseen
 
 
 def _identify(machine: Machine, wanted: Preparation) -> list[str]:
@@ -81,10 +113,15 @@ def _identify(machine: Machine, wanted: Preparation) -> list[str]:
 
 
 def _note_store(machine: Machine, wanted: Preparation) -> list[str]:
-    if not wanted.store_id or machine.read_text(STORE_ID) == wanted.store_id:
-        return []
-    write_text(machine, STORE_ID, f"{wanted.store_id}\n")
-    return ["noted the store this host belongs to"]
+    done = _foresee_store(machine, wanted)
+    if done:
+        write_text(machine, STORE_ID, f"{wanted.store_id}\n")
+    return done
+
+
+def _foresee_store(machine: Machine, wanted: Preparation) -> list[str]:
+    known = not wanted.store_id or machine.read_text(STORE_ID) == wanted.store_id
+    return [] if known else ["noted the store this host belongs to"]
 
 
 def _settle(machine: Machine, wanted: Preparation) -> list[str]:
@@ -109,14 +146,16 @@ def _settle(machine: Machine, wanted: Preparation) -> list[str]:
     return done
 
 
+def _find_missing_packages(machine: Machine, packages: tuple[str, ...]) -> list[str]:
+    if not packages:
+        return []
+    shown = machine.run(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages])
+    present = {line.split()[0] for line in shown.out.splitlines() if line.endswith(" installed")}
+    return [name for name in packages if name not in present]
+
+
 def _install_packages(machine: Machine, packages: tuple[str, ...]) -> list[str]:
-    shown = (
-        machine.run(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages])
-        if packages
-        else None
-    )
-    present = {line.split()[0] for line in shown.out.splitlines() if line.endswith(" installed")} if shown else set()
-    missing = [name for name in packages if name not in present]
+    missing = _find_missing_packages(machine, packages)
     if not missing:
         return []
     apt = ["apt-get", "--quiet", "--yes", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Options::=--force-confold"]
@@ -130,31 +169,50 @@ def _install_packages(machine: Machine, packages: tuple[str, ...]) -> list[str]:
     return [f"installed {name}" for name in missing]
 
 
-def _make_user(machine: Machine, user: str) -> list[str]:
+def _has_user(user: str) -> bool:
     try:
         pwd.getpwnam(user)
     except KeyError:
-        machine.must_run(
-            ["useradd", *_NOBODY, user],
-            f"making user {user}",
-        )
-        return [f"made user {user}"]
-    return []
+        return False
+    return True
+
+
+def _make_user(machine: Machine, user: str) -> list[str]:
+    if _has_user(user):
+        return []
+    machine.must_run(["useradd", *_NOBODY, user], f"making user {user}")
+    return [f"made user {user}"]
+
+
+def _find_missing_folders(machine: Machine, wanted: Preparation) -> list[str]:
+    folders = (ETC, RELEASES, NETWORKS, wanted.mount)
+    return [path for path in folders if not machine.at(path).is_dir()]
+
+
+def _find_owner(user: str) -> tuple[int, int] | None:
+    try:
+        return pwd.getpwnam(user).pw_uid, grp.getgrnam(user).gr_gid
+    except KeyError:
+        return None
+
+
+def _is_given(machine: Machine, wanted: Preparation, owner: tuple[int, int] | None) -> bool:
+    if not machine.at(wanted.mount).is_dir():
+        return False
+    seen = machine.at(wanted.mount).stat()
+    return (seen.st_uid, seen.st_gid) == owner and seen.st_mode & 0o7777 == 0o750
 
 
 def _make_folders(machine: Machine, wanted: Preparation) -> list[str]:
     done = []
-    for path in (ETC, RELEASES, NETWORKS, STATE, wanted.mount):
-        if not machine.at(path).is_dir():
-            machine.at(path).mkdir(mode=0o755, parents=True)
-            done.append(f"made {path}")
+    for path in _find_missing_folders(machine, wanted):
+        machine.at(path).mkdir(mode=0o755, parents=True, exist_ok=True)
+        done.append(f"made {path}")
     # The node's own folder, on the chain disk once that is mounted.
-    try:
-        owner = (pwd.getpwnam(wanted.user).pw_uid, grp.getgrnam(wanted.user).gr_gid)
-    except KeyError:
-        raise Refused(f"user {wanted.user} has no group of its own on this host") from None
-    seen = machine.at(wanted.mount).stat()
-    if (seen.st_uid, seen.st_gid) != owner or seen.st_mode & 0o7777 != 0o750:
+    owner = _find_owner(wanted.user)
+    if owner is None:
+        raise Refused(f"user {wanted.user} has no group of its own on this host")
+    if not _is_given(machine, wanted, owner):
         os.chown(machine.at(wanted.mount), *owner)
         machine.at(wanted.mount).chmod(0o750)
         done.append(f"gave {wanted.mount} to {wanted.user}")
