@@ -24,6 +24,7 @@ from playbooks.module_utils.genesis.machine import (
     LOCK,
     MANIFEST,
     OWED,
+    PREPARED,
     RELEASES,
     RUN,
     Machine,
@@ -461,3 +462,34 @@ def test_a_retired_host_keeps_nothing_of_ours(host: Host) -> None:
     kept = {path for path in host.files() if not path.startswith("run/")}
     assert kept == {"var/lib/cardano-node/db/clean", "var/lib/genesis-fleet/lock"}
     assert not host.machine.at(MANIFEST).exists()
+
+
+def test_check_mode_of_a_retirement_says_what_it_would_remove_and_removes_nothing(host: Host) -> None:
+    host.systemd.state = "inactive"
+    before = host.files()
+    foretold = retire(host.machine, 1, "", check=True)
+    assert (host.files(), host.systemd.effects()) == (before, [])
+    assert retire(host.machine, 1, "") == foretold
+    assert foretold[0]
+    assert {TOPOLOGY, "/opt/cardano-node", "table inet genesis_fleet", MANIFEST} <= set(foretold[1]["removed"])
+
+
+def test_a_host_retired_before_has_nothing_to_remove(host: Host) -> None:
+    host.systemd.state = "inactive"
+    retire(host.machine, 1, "")
+    host.systemd.table = False
+    for check in (True, False):
+        assert retire(host.machine, 1, "", check=check) == (False, {"removed": [], "summary": "nothing to do"})
+
+
+def test_a_host_that_was_only_prepared_has_something_to_remove(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, Systemd(state="inactive", loaded="not-found", table=False))
+    machine.at(PREPARED).parent.mkdir(parents=True)
+    machine.at(PREPARED).write_text("digest")
+    assert retire(machine, 1, "", check=True) == (True, {"removed": [PREPARED], "summary": "released"})
+    assert retire(machine, 1, "")[0]
+
+
+def test_check_mode_refuses_to_retire_a_host_whose_node_runs(host: Host) -> None:
+    with pytest.raises(Refused, match="still active"):
+        retire(host.machine, 1, "", check=True)

@@ -10,9 +10,11 @@ from contextlib import suppress
 from typing import Any
 
 from . import firewall, unit
+from .checks import TABLE
 from .claim import check_right, claim
 from .deploying import read_manifest
 from .effects import apply_effects
+from .files import read_file
 from .machine import ETC, LOCK, OPT, STATE, UNIT, Machine, Refused
 
 
@@ -31,17 +33,35 @@ def stop(machine: Machine, token: int, store_id: str, *, check: bool = False) ->
 
 def retire(machine: Machine, token: int, store_id: str, *, check: bool = False) -> tuple[bool, dict[str, Any]]:
     """Disable the unit and remove all that is ours but the chain and the SSH identity. Raises Refused while it runs."""
+    # Before the claim, which leaves the token as a trace of its own.
+    ours = _find_ours(machine)
     if check:
         check_right(machine, token, store_id)
-        return bool(read_manifest(machine)), {}
+        _refuse_running(machine)
+        return bool(ours), {"removed": ours, "summary": "released" if ours else "nothing to do"}
     with claim(machine, "retire", token, store_id):
-        found = unit.read_unit(machine)
-        if found.state not in {"absent", "inactive", "failed"}:
-            raise Refused(f"the node is still {found.state}; stop it first and wait for it")
-        return True, {"removed": _remove_ours(machine), "summary": "released"}
+        _refuse_running(machine)
+        _remove_ours(machine)
+        return bool(ours), {"removed": ours, "summary": "released" if ours else "nothing to do"}
 
 
-def _remove_ours(machine: Machine) -> list[str]:
+def _refuse_running(machine: Machine) -> None:
+    found = unit.read_unit(machine)
+    if found.state not in {"absent", "inactive", "failed"}:
+        raise Refused(f"the node is still {found.state}; stop it first and wait for it")
+
+
+def _find_ours(machine: Machine) -> list[str]:
+    """Return what a retirement removes: files, the program folder, the firewall table, and our notes about the host."""
+    files = [path for path in sorted(read_manifest(machine)) if read_file(machine, path) is not None]
+    folders = [OPT] if machine.at(OPT).is_dir() else []
+    table = [f"table inet {TABLE}"] if firewall.is_loaded(machine) else []
+    state = machine.at(STATE)
+    names = sorted(entry.name for entry in state.iterdir()) if state.is_dir() else []
+    return [*files, *folders, *table, *(f"{STATE}/{name}" for name in names if f"{STATE}/{name}" != LOCK)]
+
+
+def _remove_ours(machine: Machine) -> None:
     paths = sorted(read_manifest(machine))
     units = [
         path.rsplit("/", 1)[1]
@@ -64,7 +84,6 @@ def _remove_ours(machine: Machine) -> list[str]:
     for entry in machine.at(STATE).iterdir():
         if entry != machine.at(LOCK):
             entry.unlink()
-    return paths
 
 
 def _runs(found: unit.UnitFound) -> bool:
