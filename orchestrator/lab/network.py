@@ -161,6 +161,8 @@ def add_address(network: LabNetwork, name: str, address: Address) -> None:
     """Give a connected namespace one more address, at once."""
     _check_addresses(network, name, [network.v4[2], address])
     run_command("ip", "-n", network.namespace(name), "-batch", "-", stdin=_render_address(network, address) + "\n")
+    # Whoever had the address before is still known by its card here, and would be for half a minute.
+    try_command("ip", "neigh", "flush", "to", str(address), "dev", network.bridge)
 
 
 def remove_address(network: LabNetwork, name: str, address: Address) -> None:
