@@ -63,4 +63,6 @@ def _read(path: Path) -> bytes:
         text = f"{path}: found no such file, expected a fleet file: `genesis-fleet init` writes one to start from"
         raise SpecInvalid((text,)) from None
     except OSError as error:
-        raise SpecInvalid((f"{path}: found {(error.strerror or str(error)).lower()}, expected a fleet file that can be read",)) from None
+        raise SpecInvalid(
+            (f"{path}: found {(error.strerror or str(error)).lower()}, expected a fleet file that can be read",)
+        ) from None
