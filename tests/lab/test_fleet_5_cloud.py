@@ -44,7 +44,7 @@ def replaced(serving: Fleet) -> Replaced:
     fleet.ask("DELETE", f"faults/{fault}")
     fleet.fault("never-boots", name=DELETED, status="ok", times=1)
     fleet.fault("launch-fails", name=IMPAIRED, times=1)
-    file = fleet.variant("impatient", lambda document: document["rollout"].update(boot_deadline="30s"))
+    file = fleet.variant("impatient", lambda document: document["rollout"].update(boot_deadline="40s"))
     ended = fleet.converge("--confirm", CONFIRMATION, file=file)
     return Replaced(before, disks, unconfirmed, denied, ended, fleet.relays())
 
