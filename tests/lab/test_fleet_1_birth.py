@@ -19,11 +19,9 @@ WITHOUT_CAPACITY = "us-east-1a"
 
 KILLED_AT = (
     r"launch done",
-    r"furnish started",
     r"prepare started: its own host key is not on record",
     r"prepare done: .*made the permanent host key",
     r"prepare started: its baseline",
-    r"stage started",
     r"deploy started",
 )
 
