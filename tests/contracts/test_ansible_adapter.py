@@ -16,7 +16,7 @@ import pytest
 from orchestrator.adapters.ansible import AnsibleHosts
 from orchestrator.errors import AnsibleNeverRan, AssetsMissing
 from orchestrator.execution.ports import HostDone, HostFailed, HostLost, HostResult, HostTarget
-from orchestrator.fleet.observation import Unreachable, WrongHostKey
+from orchestrator.fleet.observation import Unreachable, Unreadable, WrongHostKey
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 
@@ -180,7 +180,7 @@ def test_observing_tells_an_unreachable_host_from_one_with_a_wrong_key(
     assert {name: type(view) for name, view in views.items()} == {
         "i-gone": Unreachable,
         "i-impostor": WrongHostKey,
-        "i-odd": Unreachable,  # answered, but not with facts
+        "i-odd": Unreadable,  # answered, but not with facts
     }
 
 

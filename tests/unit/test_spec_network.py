@@ -59,7 +59,7 @@ def test_a_missing_fleet_file_says_how_to_start(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_fleet_file(tmp_path: Path) -> None:
-    assert findings(tmp_path) == [": found Is a directory, expected a fleet file that can be read"]
+    assert findings(tmp_path) == [": found is a directory, expected a fleet file that can be read"]
 
 
 def test_the_fleet_file_alone_is_read_without_its_folder(tmp_path: Path) -> None:
