@@ -67,6 +67,7 @@ def up_command(name: str, network: Path) -> int:
 @name_argument
 def down_command(name: str) -> int:
     """End a lab: every process, mount, bridge and namespace that it made, and nothing else."""
+    click.echo(f"taking lab {name} down: machines, partners, network …", err=True)
     there = running.stop_lab(name)
     click.echo(f"lab {name} is down" if there else f"there is no lab {name}", err=True)
     return 0
