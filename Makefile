@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# Machines that boot are waited for: meanwhile the other worker has work. Tests of one lab stay with one worker.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadgroup
 export PYTHONUNBUFFERED := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -21,10 +23,10 @@ demo-down: ## remove every process, mount, bridge and namespace of the demo
 	@$(BIN)/genesis-fleet lab down
 
 test: setup ## install what it needs and run everything: checks, unit, property, contract and lab tests, the wheel
-	@$(PYTEST) --durations=15
+	@$(PYTEST) $(SIDE_BY_SIDE) --durations=15
 
 test-quick: setup ## the same without the lab's machines
-	@$(PYTEST) -q -m "not lab" --durations=5
+	@$(PYTEST) -q $(SIDE_BY_SIDE) -m "not lab" --durations=5
 
 check: setup ## format, lint, types, layers, playbooks
 	@$(PYTEST) -q tests/checks

@@ -15,20 +15,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
 
 
-WHY_NO_LAB = pytest.StashKey[tuple[str, ...]]()
+CANNOT = "this host cannot run a lab"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep the tests of one lab with one worker, in their order: they leave its fleet serving for one another."""
+    if item.get_closest_marker("lab"):
+        shares_fleet = item.path.stem.startswith("test_fleet_")
+        item.add_marker(pytest.mark.xdist_group("fleet" if shares_fleet else item.path.stem))
 
 
 # After the choice by `-m` has been made.
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the lab where there can be none; the host is asked once, and only if such tests were chosen."""
     chosen = [item for item in items if item.get_closest_marker("lab")]
     why = why_no_lab() if chosen else ()
-    config.stash[WHY_NO_LAB] = why
     if why:
         for item in chosen:
             # In front: the reason with the next step, rather than a shorter one of the test's own.
-            item.add_marker(pytest.mark.skip(reason=f"this host cannot run a lab: {' '.join(why)}"), append=False)
+            item.add_marker(pytest.mark.skip(reason=f"{CANNOT}: {' '.join(why)}"), append=False)
 
 
 # Outermost, so that it is the last thing said before the line with the numbers.
@@ -36,10 +42,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
     """Say in the summary, not only in the list of reasons, that the most telling tests did not run."""
     yield
-    why = terminalreporter.config.stash.get(WHY_NO_LAB, ())
-    if why:
+    # From the reports: the tests may have been collected by workers, which say nothing themselves.
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if CANNOT in str(report.longrepr)]
+    if skipped:
         terminalreporter.section("LAB TESTS SKIPPED: nothing was tried on real machines", red=True, bold=True)
-        for reason in why:
+        for reason in why_no_lab():
             terminalreporter.line(reason, red=True)
 
 
