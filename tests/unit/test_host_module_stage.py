@@ -299,7 +299,11 @@ def test_a_link_within_the_release_is_kept(machine: Machine, server: Server) -> 
     assert (machine.at(request.release.folder) / "bin/node").read_bytes() == NODE[1]
 
 
-@pytest.mark.parametrize("body", [b"not an archive", make_archive(NODE)[:-20], make_archive(("README", b"", 0o644))])
+@pytest.mark.parametrize(
+    "body",
+    [b"not an archive", make_archive(NODE)[:-20], make_archive(("README", b"", 0o644))],
+    ids=["not an archive", "cut short", "no node in it"],
+)
 def test_what_is_no_release_is_refused_and_leaves_nothing(machine: Machine, server: Server, body: bytes) -> None:
     server.body = body
     with pytest.raises(Refused, match="archive"):
