@@ -17,6 +17,7 @@ from pathlib import Path
 from orchestrator.lab.cgroups import MOUNTS, find_hierarchies
 from orchestrator.lab.commands import try_command
 from orchestrator.lab.firewall import render_firewall
+from orchestrator.lab.locks import hold
 
 # Command → the Debian package that has it.
 COMMANDS = {
@@ -40,8 +41,9 @@ INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 # On the same kind of file system as /var/lib and /var/cache, where a lab lives; /tmp is often kept in memory.
 SCRATCH = Path("/var/tmp")  # noqa: S108 (only folders with random names are made in it)
 
-# Only ever exists for the length of one check.
+# Only ever exists for the length of one check, and two checks take turns.
 PROBE = "gf-probe"
+TURN = Path("/run/lock/genesis-fleet-host-check")
 
 OVERLAY_WORKS = """
 mkdir "$1/lower" "$1/upper" "$1/work" "$1/root" &&
@@ -63,7 +65,8 @@ def why_no_lab(machines: int = 20) -> tuple[str, ...]:
         why_no_cgroups,
         lambda: why_not_so_many(machines, int(INOTIFY_LIMIT.read_text())),
     )
-    return tuple(why for check in checks if (why := check()) is not None)
+    with hold(TURN):
+        return tuple(why for check in checks if (why := check()) is not None)
 
 
 def why_not_root_on_linux() -> tuple[str, ...]:
