@@ -2,8 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# Machines that boot are waited for: meanwhile the other worker has work. Tests of one lab stay with one worker.
-SIDE_BY_SIDE := --numprocesses=2 --dist=loadgroup
+SIDE_BY_SIDE := --numprocesses=2
 export PYTHONUNBUFFERED := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -23,7 +22,8 @@ demo-down: ## remove every process, mount, bridge and namespace of the demo
 	@$(BIN)/genesis-fleet lab down
 
 test: setup ## install what it needs and run everything: checks, unit, property, contract and lab tests, the wheel
-	@$(PYTEST) $(SIDE_BY_SIDE) --durations=15
+	@$(PYTEST) -q $(SIDE_BY_SIDE) -m "not lab" --durations=5
+	@$(PYTEST) -m lab --durations=10
 
 test-quick: setup ## the same without the lab's machines
 	@$(PYTEST) -q $(SIDE_BY_SIDE) -m "not lab" --durations=5

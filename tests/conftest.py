@@ -18,13 +18,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 CANNOT = "this host cannot run a lab"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of one lab with one worker, in their order: they leave its fleet serving for one another."""
-    if item.get_closest_marker("lab"):
-        shares_fleet = item.path.stem.startswith("test_fleet_")
-        item.add_marker(pytest.mark.xdist_group("fleet" if shares_fleet else item.path.stem))
-
-
 # After the choice by `-m` has been made.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
