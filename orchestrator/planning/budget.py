@@ -6,7 +6,7 @@ nothing, so work on it is never charged here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.planning.plan import Health, RelayView
@@ -35,7 +35,7 @@ class Budget:
         if self.unstaged:
             return self._unstaged()
         if len(self.out) >= limit:
-            return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(self.out)})"
+            return self._used_up()
         out_here = sum(1 for name in self.out if _same_region(name, relay))
         limit_here = self.policy.max_unavailable_per_region
         if out_here >= limit_here:
@@ -59,7 +59,7 @@ class Budget:
             (len(here), self.policy.max_unavailable_per_region),
         ):
             if count >= limit:
-                return f"it still answers, and {count} of {limit} such relays are being restarted ({name_some(others)})"
+                return f"it still answers, and {count} of {limit} such relays are being restarted ({name_some(sorted(others))})"
         return None
 
     def why_not_retire(self, relay: str, region: str, *, region_stays: bool) -> str | None:
@@ -68,7 +68,7 @@ class Budget:
             return None
         limit, limit_here = self.policy.max_unavailable, self.policy.max_unavailable_per_region
         if len(self.out) >= limit:
-            return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(self.out)})"
+            return self._used_up()
         if sum(1 for name in self.out if _same_region(name, relay)) >= limit_here:
             return f"as many of {region} as may be out ({limit_here}) are out"
         if region_stays and not any(where == region for where, _ in self.serving):
@@ -81,8 +81,12 @@ class Budget:
             self, out=self.out | {relay}, serving=self.serving - {(region, relay)}, taken=self.taken | {relay}
         )
 
+    def _used_up(self) -> str:
+        limit = self.policy.max_unavailable
+        return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(sorted(self.out))})"
+
     def _unstaged(self) -> str:
-        return f"{len(self.unstaged)} relays have not staged what is wanted ({name_some(self.unstaged)})"
+        return f"{len(self.unstaged)} relays have not staged what is wanted ({name_some(sorted(self.unstaged))})"
 
 
 def count_budget(
@@ -101,7 +105,6 @@ def _same_region(one: str, other: str) -> bool:
     return one.rpartition("-")[0] == other.rpartition("-")[0]
 
 
-def name_some(names: Collection[str]) -> str:
+def name_some(names: Sequence[str]) -> str:
     """Return the first three names, and how many more there are."""
-    shown = sorted(names)
-    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

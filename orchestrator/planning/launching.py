@@ -12,7 +12,7 @@ from datetime import timedelta
 from orchestrator.fleet.observation import Observation
 from orchestrator.fleet.record import LaunchIntent
 from orchestrator.planning.assess import Slot
-from orchestrator.planning.look import GONE, Look
+from orchestrator.planning.look import Look
 from orchestrator.planning.placement import pick_subnet
 from orchestrator.planning.plan import Hold, Launch
 from orchestrator.planning.retries import why_not_retry
@@ -57,11 +57,10 @@ def _why_no_address(relay: str, region: str, look: Look, planned: Mapping[str, i
     free = cloud.free_addresses.get(region)
     if free is None or look.spec.regions[region].addresses != "elastic":
         return None
-    owners = {address.relay for address in cloud.addresses}
-    if relay in owners:
+    if relay in look.by.address_owners:
         return None
     coming = sum(planned.get(subnet, 0) for subnet, _ in cloud.zones.get(region, ()))
-    coming += sum(1 for i in cloud.instances if i.region == region and i.state not in GONE and i.relay not in owners)
+    coming += look.by.without_address.get(region, 0)
     if coming < free:
         return None
     return (

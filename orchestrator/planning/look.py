@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,6 +56,10 @@ class Lookups:
     """Tokens with which listed instances were launched."""
     answers: Mapping[str, Tally]
     """By region."""
+    address_owners: frozenset[str]
+    """Relays with an elastic address of their own."""
+    without_address: Mapping[str, int]
+    """By region: instances, not gone, whose relay has no elastic address yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ def find_lookups(seen: Observation, record: FleetRecord) -> Lookups:
     regions: dict[str, list[Instance]] = {}
     for instance in cloud.instances:
         regions.setdefault(instance.region, []).append(instance)
+    owners = frozenset(address.relay for address in cloud.addresses)
     return Lookups(
         intents={relay: tuple(own) for relay, own in intents.items()},
         # The first that is listed counts, as for whoever walks the list.
@@ -99,5 +105,7 @@ def find_lookups(seen: Observation, record: FleetRecord) -> Lookups:
         addressed=frozenset(a.attached_to for a in cloud.addresses if a.attached_to is not None),
         listed=frozenset(instance.instance_id for instance in cloud.instances),
         launch_tokens=frozenset(instance.launch_token for instance in cloud.instances),
+        address_owners=owners,
+        without_address=Counter(i.region for i in cloud.instances if i.state not in GONE and i.relay not in owners),
         answers={region: tally(own, seen.hosts) for region, own in regions.items()},
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
 from orchestrator.planning.assess import Slot, is_identified, may_serve, why_dead
-from orchestrator.planning.budget import Budget
+from orchestrator.planning.budget import Budget, name_some
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Phase, Prepare, RelayView, Stage
 from orchestrator.planning.retries import why_not_retry
@@ -132,7 +132,7 @@ def _plan_deploy(
     budget: Budget,
 ) -> Action | Hold:
     change = view.pending or ChangeClass.NONE
-    what = f"{_some(view.drift)} differ" if len(view.drift) > 1 else f"{view.drift[0]} differs"
+    what = f"{name_some(view.drift)} differ" if len(view.drift) > 1 else f"{view.drift[0]} differs"
     if facts.unit is UnitState.ABSENT and not facts.files:
         what = "was never deployed"
     restarts = change >= ChangeClass.RESTART
@@ -187,7 +187,3 @@ def _unless_waiting(step: Action | Hold, intent: str, look: Look) -> Action | Ho
     if isinstance(step, Hold):
         return step
     return why_not_retry(look, step.relay, intent) or step
-
-
-def _some(paths: tuple[str, ...]) -> str:
-    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
