@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orchestrator.execution.ports import ProbeTarget
+from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import Sighting, Verdict
 from orchestrator.ouroboros.client import ProbeTimeouts, run_probes
 from orchestrator.ouroboros.targets import Target
@@ -22,7 +23,9 @@ class Wire:
     max_tip_age: timedelta
     timeouts: ProbeTimeouts
 
-    def observe_wire(self, targets: Sequence[ProbeTarget]) -> Mapping[str, Sighting]:
+    def observe_wire(
+        self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()
+    ) -> Mapping[str, Sighting]:
         """Probe all targets at once; every target has an answer."""
         results = run_probes(
             [Target(t.address, t.port) for t in targets],

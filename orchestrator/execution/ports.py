@@ -13,6 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import CloudView, ElasticAddress, HostView, Instance, Sighting, Volume
 from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
 
@@ -167,8 +168,13 @@ class ProbeTarget:
 class WirePort(Protocol):
     """The node-to-node protocol, as a client."""
 
-    def observe_wire(self, targets: Sequence[ProbeTarget]) -> Mapping[str, Sighting]:
-        """Probe all targets side by side; keyed by name, every target has an answer."""
+    def observe_wire(
+        self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()
+    ) -> Mapping[str, Sighting]:
+        """Probe all targets side by side, one connection each; keyed by name, every target has an answer.
+
+        Each target is asked for each of the points whether it is on its chain.
+        """
 
 
 # --- store -----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.metrics import NodeMetrics
+
 EMPTY: Mapping[str, object] = MappingProxyType({})
 
 
@@ -169,6 +172,16 @@ class HostFacts:
     """One line from the unit's status worth showing, e.g. why it failed."""
     store_id: str = ""
     """Store that the host itself says it belongs to; empty before it was prepared."""
+    metrics: NodeMetrics | None = None
+    """What the node says of itself; None if it could not be asked."""
+    metrics_missing: str = ""
+    """Why there are no metrics, or empty."""
+    peers: frozenset[str] | None = None
+    """Addresses that the node has an established connection with, whoever opened it; None if that is not known."""
+    reload_logged: bool | None = None
+    """Whether the node's log confirms the last reload since its start; None if there was none, or it is not known."""
+    reloaded_seconds_ago: float | None = None
+    """Time since the last reload signal, by the host's own clock; None if there was none since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +243,16 @@ class Sighting:
     tip_hash: str | None = None
     tip_age_seconds: float | None = None
     round_trip_seconds: float | None = None
+    handshake_seconds: float | None = None
+    asked: frozenset[ChainPoint] = frozenset()
+    """Points that were asked about, each on its own, and answered."""
+    has: frozenset[ChainPoint] = frozenset()
+    """Those of them that are on this peer's chain."""
+
+    @property
+    def tip(self) -> ChainPoint | None:
+        """Return the tip as a point, None before the first block or without an answer."""
+        return None if self.tip_slot is None or self.tip_hash is None else ChainPoint(self.tip_slot, self.tip_hash)
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from orchestrator.fleet.chain import ChainPoint, ShownPoint
+
 
 @dataclass(frozen=True, slots=True)
 class LaunchIntent:
@@ -57,6 +59,53 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A relay or partner that has been past a point in common with the others, in looks in a row."""
+
+    name: str
+    common: ChainPoint | None
+    """Newest point in common when this began; None if there was none among those asked about."""
+    looks: int
+    """Looks that counted: each saw a block of the others that none before had, and that this one lacks."""
+    newest_lacking: ChainPoint
+    """Newest of the others' points that it lacked at the last look that counted."""
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A relay that was proven to be on another chain, or on another network."""
+
+    relay: str
+    since: datetime
+    evidence: str
+    agreeing_since: datetime | None = None
+    """Since when it has agreed with the others without a break."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The operator's word: the chain with this point is the right one."""
+
+    point: ChainPoint
+    user: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What earlier looks saw of the chain, and what came of it. No effect depends on it alone."""
+
+    points: tuple[ShownPoint, ...] = ()
+    """Newest first."""
+    suspicions: Mapping[str, Suspicion] = field(default_factory=lambda: MappingProxyType({}))
+    quarantines: Mapping[str, Quarantine] = field(default_factory=lambda: MappingProxyType({}))
+    published: frozenset[str] = frozenset()
+    """Relays that the last look published."""
+
+
+@dataclass(frozen=True, slots=True)
 class FleetRecord:
     """The store's content that a plan reads."""
 
@@ -75,6 +124,8 @@ class FleetRecord:
     """Highest fencing token of this store."""
     confirmed_retirements: frozenset[str] = frozenset()
     """Names of confirmations the operator gave for the submitted revision."""
+    evidence: Evidence = Evidence()
+    pin: Pin | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import ElasticAddress, Instance, Volume
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
 
@@ -59,6 +60,12 @@ class RelayView:
     tip_slot: int | None = None
     tip_age_seconds: float | None = None
     retiring: bool = False
+    chain: str = ""
+    """What the others' chain says of it: agrees, lags by N slots, forked at slot S (depth D), cannot tell; with evidence."""
+    published: bool = False
+    """Whether consumers are to find it."""
+    notes: tuple[str, ...] = ()
+    """What is odd about it without being a reason to act: slow answers, metrics and wire that disagree, missing peers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,8 @@ class Plan:
     """Rough time until all that is planned and held has been done."""
     partners: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Partner → verdict in words."""
+    agreed_tip: ChainPoint | None = None
+    """Newest point that relays and partners have in common; None without a quorum."""
 
     @property
     def nothing_to_do(self) -> bool:

@@ -15,6 +15,7 @@ from orchestrator.execution.ports import (
     KeyPair,
     ProbeTarget,
 )
+from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import (
     FileState,
     HostView,
@@ -131,7 +132,9 @@ class SimulatedWire:
         self._world = world
         self._partners = partners
 
-    def observe_wire(self, targets: Sequence[ProbeTarget]) -> Mapping[str, Sighting]:
+    def observe_wire(
+        self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()
+    ) -> Mapping[str, Sighting]:
         """Probe."""
         return {target.name: self._probe(target) for target in targets}
 

@@ -153,6 +153,8 @@ class TopologySpec(Model):
 
     neighbours: Annotated[int, Field(ge=1, le=20)] = 4
     """How many other relays of this fleet each relay names (fewer if the fleet is smaller)."""
+    connectivity: Annotated[int, Field(ge=1, le=10)] = 3
+    """The mesh stays in one piece when any connectivity - 1 of its relays are gone, partners not counted."""
     partners_per_relay: Annotated[int, Field(ge=1, le=20)] = 3
     """How many partners each relay names."""
     public_roots: tuple[AccessPointSpec, ...] = ()
@@ -185,6 +187,28 @@ class HealthSpec(Model):
     """A tip older than this is stale; with 20 s between blocks, five minutes without one is 3 in 10 million."""
     probe_timeout: Duration = timedelta(seconds=10)
     """How long one step of a probe may take; the node's own limit in the handshake is 10 s."""
+    slow_after: Duration = timedelta(seconds=2)
+    """A relay whose answers take longer than this serves, and is named as slow."""
+
+
+class TrustSpec(Model):
+    """When a relay counts as being on the right chain. Trust needs partners: a fleet cannot vouch for itself."""
+
+    fork_depth: Annotated[int, Field(ge=1, le=2160)] = 5
+    """A tip more than this many blocks past the newest point in common with the others is a fork; less is a slot battle."""
+    fork_looks: Annotated[int, Field(ge=1, le=100)] = 3
+    """Looks in a row, each with a new block of the others, until a fork counts as proven."""
+    return_after: Duration = timedelta(minutes=5)
+    """A quarantined relay comes back after having agreed with the others for this long."""
+
+
+class PublishSpec(Model):
+    """Under which names consumers find this fleet, and how few relays may be left to find."""
+
+    names: tuple[AccessPointSpec, ...] = ()
+    """DNS names of the fleet as a whole; without any, consumers are given the relays' addresses."""
+    floor_percent: Annotated[int, Field(ge=0, le=100)] = 50
+    """Lack of evidence never takes the published set below this share of the wanted relays."""
 
 
 class SshSpec(Model):
@@ -251,6 +275,10 @@ class FleetSpec(Model):
     """The disruption budget."""
     health: HealthSpec = HealthSpec()
     """When a relay serves."""
+    trust: TrustSpec = TrustSpec()
+    """When a relay is believed."""
+    publish: PublishSpec = PublishSpec()
+    """Where consumers find the fleet."""
     ssh: SshSpec = SshSpec()
     """Access to the hosts."""
     hardening: HardeningSpec = HardeningSpec()
