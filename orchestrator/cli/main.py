@@ -21,6 +21,7 @@ from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
 from orchestrator.cli.starting import completion_command, init_command, schema_command, validate_command
+from orchestrator.cli.topology import topology_group
 from orchestrator.errors import FleetError
 
 WRONG_USAGE = 64
@@ -62,6 +63,7 @@ for command in (
     probe_command,
     inventory_command,
     adopt_command,
+    topology_group,
     lab_group,
     completion_command,
 ):
