@@ -276,3 +276,5 @@ class Observation:
     sightings: Mapping[str, Sighting]
     in_flight: Mapping[str, InFlight]
     """By relay name."""
+    heights: Mapping[ChainPoint, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Block numbers of the points asked about."""

@@ -1,0 +1,150 @@
+"""Who is on one chain with whom: witnesses that answered the wire, sorted into camps. Pure; judges nobody.
+
+A witness tells which of the points asked about are on its chain, and its tip. Two of them are *apart* if one lacks a
+block of the other's that it is already past, and has built more than a slot battle's few blocks since the newest point
+that they have in common. One that merely lags contradicts nobody: it may fit into several camps, and then has no voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.observation import Sighting, Verdict
+
+Heights = Mapping[ChainPoint, int]
+"""Block number of every point that may be named."""
+
+TOLD = (Verdict.OK, Verdict.STALE_TIP)
+"""Verdicts behind which a witness told its tip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What one relay or partner told of its chain."""
+
+    name: str
+    partner: bool
+    release: str | None
+    """Version that a relay runs; None if that is not known, and for partners."""
+    tip: ChainPoint
+    block: int
+    asked: frozenset[ChainPoint]
+    has: frozenset[ChainPoint]
+    """Points on its chain, its own tip among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Camp:
+    """Witnesses on one chain; the first has the highest tip."""
+
+    members: tuple[Witness, ...]
+
+    @property
+    def relays(self) -> tuple[Witness, ...]:
+        """Return those of our fleet."""
+        return tuple(member for member in self.members if not member.partner)
+
+    @property
+    def partners(self) -> tuple[Witness, ...]:
+        """Return those of others."""
+        return tuple(member for member in self.members if member.partner)
+
+    @property
+    def releases(self) -> frozenset[str]:
+        """Return the releases that its relays run, as far as known."""
+        return frozenset(member.release for member in self.relays if member.release is not None)
+
+    def points(self) -> frozenset[ChainPoint]:
+        """Return the camp's chain: points that more than half of the members past them have."""
+        named = frozenset(point for member in self.members for point in member.has)
+        return frozenset(point for point in named if self._most_have(point))
+
+    def _most_have(self, point: ChainPoint) -> bool:
+        past = [m for m in self.members if m.tip.slot >= point.slot and (point in m.asked or point in m.has)]
+        return sum(1 for member in past if point in member.has) * 2 > len(past)
+
+
+def make_witness(name: str, sighting: Sighting, *, partner: bool, release: str | None = None) -> Witness | None:
+    """Return what a sighting witnesses, None if it told no tip."""
+    if sighting.verdict not in TOLD or sighting.tip is None or sighting.tip_block is None:
+        return None
+    itself = frozenset((sighting.tip,))
+    return Witness(
+        name, partner, release, sighting.tip, sighting.tip_block, sighting.asked | itself, sighting.has | itself
+    )
+
+
+def find_common(one: frozenset[ChainPoint], other: frozenset[ChainPoint], heights: Heights) -> ChainPoint | None:
+    """Return the highest point that two chains share, None if they share none of those that are known."""
+    shared = [point for point in one & other if point in heights]
+    return max(shared, key=lambda point: (heights[point], point), default=None)
+
+
+def list_lacking(witness: Witness, points: frozenset[ChainPoint]) -> frozenset[ChainPoint]:
+    """Return which of these points the witness lacks although it is past them."""
+    return frozenset(p for p in (points & witness.asked) - witness.has if p.slot <= witness.tip.slot)
+
+
+def depth_past(witness: Witness, points: frozenset[ChainPoint], heights: Heights) -> int:
+    """Return how many blocks the witness has built past the newest point shared with these; at least that many.
+
+    If none is shared, the chains parted before the oldest that was asked about.
+    """
+    common = find_common(witness.has, points, heights)
+    if common is not None:
+        return witness.block - heights[common]
+    oldest = min((heights[point] for point in points & witness.asked if point in heights), default=witness.block)
+    return max(witness.block - oldest + 1, 0)
+
+
+def is_apart(witness: Witness, points: frozenset[ChainPoint], heights: Heights, fork_depth: int) -> bool:
+    """Whether a witness is on another chain than the one with these points, by more than a slot battle."""
+    return bool(list_lacking(witness, points)) and depth_past(witness, points, heights) > fork_depth
+
+
+def find_camps(witnesses: Iterable[Witness], heights: Heights, fork_depth: int) -> tuple[Camp, ...]:
+    """Sort witnesses into camps, largest first; whoever fits into several is in none. Any order gives the same."""
+    by_height = sorted(witnesses, key=lambda w: (-w.block, w.tip, w.name))
+    heads: list[Witness] = []
+    for witness in by_height:
+        if all(_part(witness, head, heights, fork_depth) for head in heads):
+            heads.append(witness)
+    members: dict[str, list[Witness]] = {head.name: [head] for head in heads}
+    for witness in by_height:
+        if witness.name not in members:
+            fitting = [head for head in heads if not _part(witness, head, heights, fork_depth)]
+            if len(fitting) == 1:
+                members[fitting[0].name].append(witness)
+    camps = [Camp(tuple(camp)) for camp in members.values()]
+    return tuple(sorted(camps, key=lambda camp: (-len(camp.members), camp.members[0].name)))
+
+
+def _part(one: Witness, other: Witness, heights: Heights, fork_depth: int) -> bool:
+    return is_apart(one, other.has, heights, fork_depth) or is_apart(other, one.has, heights, fork_depth)
+
+
+def describe_camp(camp: Camp, names: int = 3) -> str:
+    """Return who is in a camp, by release: `3 relays (2 on 10.6.2, 1 on 10.5.1: …), partners alpha`."""
+    parts = []
+    if camp.relays:
+        releases = sorted({member.release or "unknown release" for member in camp.relays})
+        counts = ", ".join(
+            f"{sum(1 for m in camp.relays if (m.release or 'unknown release') == release)} on {release}"
+            for release in releases
+        )
+        parts.append(f"{_count(len(camp.relays), 'relay')} ({counts}: {_some(camp.relays, names)})")
+    if camp.partners:
+        parts.append(f"{_count(len(camp.partners), 'partner')} ({_some(camp.partners, names)})")
+    head = camp.members[0]
+    return f"{' and '.join(parts)} at {head.tip.short}, block {head.block}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _some(members: Sequence[Witness], names: int) -> str:
+    listed = sorted(member.name for member in members)
+    return ", ".join(listed[:names]) + (f" and {len(listed) - names} more" if len(listed) > names else "")

@@ -1,0 +1,130 @@
+"""Who is right about the chain: a quorum that is not the fleet alone, or the operator's pin. Pure; verdicts are `trust`'s.
+
+Without a quorum, or where the parting runs along releases or through the partners as well, nobody is quarantined: it may be
+the newer nodes that are wrong, or the older ones, and only people can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from orchestrator.fleet.chain import ChainPoint
+from orchestrator.planning.camps import Camp, Heights, Witness, describe_camp
+from orchestrator.planning.look import Look
+
+ASK_OPERATOR = "nobody is quarantined until `genesis-fleet trust pin SLOT.HASH` says who is right"
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """What verdicts are found by."""
+
+    look: Look
+    heights: Heights
+    camps: tuple[Camp, ...]
+    reference: Camp | None
+    chain: frozenset[ChainPoint]
+    """Points of the reference camp; with a pin, the pinned one among them."""
+    spared: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Relay → why it is not suspected although its chain is another."""
+    ages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def open_court(look: Look, heights: Heights, camps: tuple[Camp, ...], witnesses: Sequence[Witness]) -> Court:
+    """Find the side by which the others are measured, if there is one."""
+    ages = {n: s.tip_age_seconds for n, s in look.seen.sightings.items() if s.tip_age_seconds is not None}
+    pin = look.record.pin
+    if pin is not None:
+        loyal = [w for w in sorted(witnesses, key=lambda w: (-w.block, w.name)) if pin.point in w.has]
+        if loyal:
+            camp = Camp(tuple(loyal))
+            return Court(look, heights, camps, camp, camp.points() | {pin.point}, ages=ages)
+        return Court(look, heights, camps, None, frozenset(), ages=ages)
+    reference = _find_reference(camps)
+    return Court(look, heights, camps, reference, reference.points() if reference else frozenset(), ages=ages)
+
+
+def _find_reference(camps: tuple[Camp, ...]) -> Camp | None:
+    """Return the camp with the quorum: more than half of all voices, and of the partners' among them.
+
+    A camp that nobody contradicts needs no quorum to be measured by; without partners it proves nothing.
+    """
+    if len(camps) == 1:
+        return camps[0]
+    voices = sum(len(camp.members) for camp in camps)
+    partners = sum(len(camp.partners) for camp in camps)
+    for camp in camps:
+        if len(camp.members) * 2 > voices and len(camp.partners) * 2 > partners:
+            return camp
+    return None
+
+
+def weigh_camps(court: Court) -> tuple[str | None, tuple[str, ...], Mapping[str, str]]:
+    """Return why rollouts halt, what to warn of, and whom the parting itself speaks free."""
+    look, camps = court.look, court.camps
+    if look.record.pin is not None:
+        if court.reference is None:
+            text = f"nobody who answers has the pinned point {look.record.pin.point.short}"
+            return text, (f"{text}: see `genesis-fleet trust show`",), {}
+        return None, _tell_pinned(court), {}
+    if len(camps) == 1 and not camps[0].partners:
+        return None, ("no partner's chain is known: the fleet agrees with itself alone",), {}
+    if len(camps) <= 1:
+        return None, (), {}
+    if court.reference is None:
+        text = _describe_split(camps)
+        return text, (text,), {w.name: text for camp in camps for w in camp.relays}
+    halts: list[str] = []
+    warnings: list[str] = []
+    spared: dict[str, str] = {}
+    for camp in camps:
+        if camp is court.reference:
+            continue
+        why = _why_spared(camp, court.reference)
+        if why is None:
+            continue
+        text = f"{why}: {describe_camp(court.reference)}; against {describe_camp(camp)}"
+        warnings.append(text)
+        if camp.relays:
+            halts.append(f"{text}; {ASK_OPERATOR}")
+            spared |= {w.name: text for w in camp.relays}
+    return (halts[0] if halts else None), tuple(warnings), spared
+
+
+def _why_spared(camp: Camp, reference: Camp) -> str | None:
+    """Return why nobody of a camp is quarantined on account of its parting; None if nothing speaks for it."""
+    if not camp.relays:
+        return "a partner is on a chain of its own"
+    if camp.partners:
+        return "the chain is split, and the partners with it"
+    if reference.relays and camp.releases and reference.releases and not camp.releases & reference.releases:
+        return "the chain is split along releases"
+    if not camp.releases and len(reference.releases) > 1:
+        return "the chain is split, perhaps along releases: those of one side are not known"
+    return None
+
+
+def _describe_split(camps: tuple[Camp, ...]) -> str:
+    with_relays = [camp for camp in camps if camp.relays]
+    with_partners = [camp for camp in camps if camp.partners]
+    what = "the chain is split, and no side has the word of most relays and partners"
+    if len(with_relays) == 1 and with_partners and not with_relays[0].partners:
+        what = "the fleet agrees only with itself, against all partners"
+    sides = "; against ".join(describe_camp(camp) for camp in camps)
+    return f"{what}: {sides}; {ASK_OPERATOR}"
+
+
+def _tell_pinned(court: Court) -> tuple[str, ...]:
+    against = [w for camp in court.camps for w in camp.partners if contradicts_pin(w, court)]
+    names = ", ".join(sorted(w.name for w in against))
+    return (f"partners against the pinned point: {names}",) if against else ()
+
+
+def contradicts_pin(witness: Witness, court: Court) -> bool:
+    """Whether a witness is past the pinned point and does not have it."""
+    pin = court.look.record.pin
+    if pin is None or pin.point not in witness.asked:
+        return False
+    return pin.point not in witness.has and witness.tip.slot >= pin.point.slot

@@ -1,0 +1,234 @@
+"""Is each relay on the right chain? Pure: one look and the evidence of earlier ones in, verdicts and evidence out.
+
+Start with `judge_chain`. Who is with whom is found by `camps`, and which side is right, if that can be said, by `court`.
+A relay on another chain than the right one is suspected, and after some looks that each brought a block which it lacks, it
+is proven to be forked. Then it is quarantined, until it has agreed for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.observation import Sighting, Verdict
+from orchestrator.fleet.record import Evidence, Quarantine, Suspicion
+from orchestrator.fleet.relay import wanted_relays
+from orchestrator.planning.camps import (
+    TOLD,
+    Witness,
+    depth_past,
+    find_camps,
+    find_common,
+    is_apart,
+    list_lacking,
+    make_witness,
+)
+from orchestrator.planning.court import Court, contradicts_pin, open_court, weigh_camps
+from orchestrator.planning.freshness import warn_of_clock, why_all_stale
+from orchestrator.planning.look import Look
+from orchestrator.planning.points import heights_of, note_points
+
+
+class Stand(StrEnum):
+    """How a relay or partner stands to the others' chain."""
+
+    AGREES = "agrees"
+    LAGS = "lags"
+    SUSPECTED = "suspected"
+    FORKED = "forked"
+    OTHER_NETWORK = "other network"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainVerdict:
+    """One verdict, with its evidence in words."""
+
+    stand: Stand
+    text: str
+    behind_seconds: float | None = None
+    """How much older its tip is than the newest one of those it is measured by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one look and the evidence before it say of the chain."""
+
+    verdicts: Mapping[str, ChainVerdict]
+    """By relay or partner."""
+    quarantines: Mapping[str, Quarantine]
+    """In force after this look."""
+    halted: str | None
+    """Why no rollout goes on: the chain itself is in doubt."""
+    warnings: tuple[str, ...]
+    agreed_tip: ChainPoint | None
+    """Newest point of the chain that the quorum stands on."""
+    evidence: Evidence
+    """To be kept for the next look."""
+    all_stale: str | None = None
+    """Why stale tips are no relay's fault: everybody's are."""
+
+
+def judge_chain(look: Look, releases: Mapping[str, str]) -> Judgement:
+    """Judge every relay and partner that was probed. `releases` is relay → version that it runs, as far as known."""
+    sightings = look.seen.sightings
+    witnesses = _call_witnesses(look, releases)
+    heights = heights_of(look.record.evidence.points, sightings.values()) | dict(look.seen.heights)
+    camps = find_camps(witnesses, heights, look.spec.trust.fork_depth)
+    court = open_court(look, heights, camps, witnesses)
+    halted, warnings, spared = weigh_camps(court)
+    court = replace(court, spared=spared)
+    suspicions = _list_suspicions(witnesses, court)
+    by_name = {witness.name: witness for witness in witnesses}
+    verdicts = {n: _judge(n, sightings[n], by_name.get(n), suspicions.get(n), court) for n in sorted(sightings)}
+    quarantines = _list_quarantines(court, verdicts)
+    evidence = replace(
+        look.record.evidence,
+        points=note_points(look.record.evidence.points, sightings, look.now),
+        suspicions=suspicions,
+        quarantines=quarantines,
+    )
+    all_stale = why_all_stale(look, sightings)
+    return Judgement(
+        verdicts=verdicts,
+        quarantines=quarantines,
+        halted=halted or all_stale,
+        warnings=(*warnings, *((all_stale,) if all_stale else ()), *warn_of_clock(sightings)),
+        agreed_tip=_find_agreed_tip(court),
+        evidence=evidence,
+        all_stale=all_stale,
+    )
+
+
+def _call_witnesses(look: Look, releases: Mapping[str, str]) -> list[Witness]:
+    partners = {partner.name for partner in look.spec.partners}
+    made = (
+        make_witness(name, sighting, partner=name in partners, release=releases.get(name))
+        for name, sighting in sorted(look.seen.sightings.items())
+    )
+    return [witness for witness in made if witness is not None]
+
+
+def _find_agreed_tip(court: Court) -> ChainPoint | None:
+    """Return the newest point of the reference chain; the fleet alone agrees on nothing."""
+    if court.reference is None or not court.reference.partners:
+        return None
+    return max((point for point in court.chain if point in court.heights), default=None)
+
+
+# --- verdicts --------------------------------------------------------------------------------------------------------
+
+
+def _list_suspicions(witnesses: list[Witness], court: Court) -> Mapping[str, Suspicion]:
+    """Return the suspicions after this look. One that says nothing this time has not cleared itself."""
+    silent = court.look.record.evidence.suspicions.keys() - {witness.name for witness in witnesses}
+    kept = {name: court.look.record.evidence.suspicions[name] for name in silent}
+    return kept | {w.name: found for w in witnesses if (found := _suspect(w, court)) is not None}
+
+
+def _suspect(witness: Witness, court: Court) -> Suspicion | None:
+    """Return the suspicion against a witness after this look, None if there is none."""
+    if court.reference is None or witness.name in court.spared or court.look.record.pin is not None:
+        return None
+    if not is_apart(witness, court.chain, court.heights, court.look.spec.trust.fork_depth):
+        return None
+    lacking = max((court.chain & witness.asked) - witness.has)
+    common = find_common(witness.has, court.chain, court.heights)
+    before = court.look.record.evidence.suspicions.get(witness.name)
+    if before is None or _advanced(common, before.common):
+        return Suspicion(witness.name, common, 1, lacking, court.look.now)
+    if lacking.slot <= before.newest_lacking.slot:
+        return replace(before, common=common)
+    return replace(before, common=common, looks=before.looks + 1, newest_lacking=lacking)
+
+
+def _advanced(common: ChainPoint | None, before: ChainPoint | None) -> bool:
+    """Whether it has taken blocks of the others since: then what was seen was a slot battle. Points are forgotten downwards."""
+    return common is not None and (before is None or common.slot > before.slot)
+
+
+def _judge(
+    name: str, sighting: Sighting, witness: Witness | None, suspicion: Suspicion | None, court: Court
+) -> ChainVerdict:
+    if sighting.verdict is Verdict.WRONG_MAGIC:
+        return _judge_magic(sighting, court)
+    if witness is None:
+        told = sighting.verdict in TOLD
+        return ChainVerdict(Stand.CANNOT_TELL, "has no block yet" if told else "shows no tip")
+    if contradicts_pin(witness, court):
+        pin = court.look.record.pin
+        assert pin is not None  # noqa: S101 - nothing contradicts a pin that is not there
+        text = f"is at {witness.tip.short} without the pinned point {pin.point.short}"
+        return ChainVerdict(Stand.FORKED, f"forked: {text}")
+    if (spared := court.spared.get(name)) is not None:
+        return ChainVerdict(Stand.CANNOT_TELL, f"cannot tell: {spared}")
+    if suspicion is not None:
+        return _judge_suspicion(witness, suspicion, court)
+    return _judge_lag(name, witness, court)
+
+
+def _judge_magic(sighting: Sighting, court: Court) -> ChainVerdict:
+    """Another network is proven by the handshake, unless nobody else takes our magic either: then it may be ours that is wrong."""
+    seen = court.look.seen.sightings
+    if any(seen[p.name].verdict in TOLD for p in court.look.spec.partners if p.name in seen):
+        return ChainVerdict(Stand.OTHER_NETWORK, f"is on another network: {sighting.detail}")
+    text = f"refuses magic {court.look.spec.network.magic}, and no partner is there to confirm it: {sighting.detail}"
+    return ChainVerdict(Stand.CANNOT_TELL, text)
+
+
+def _judge_suspicion(witness: Witness, suspicion: Suspicion, court: Court) -> ChainVerdict:
+    depth = depth_past(witness, court.chain, court.heights)
+    needed = court.look.spec.trust.fork_looks
+    if suspicion.common is None:
+        place = f"forked before every point known (depth {depth} blocks or more)"
+    else:
+        place = f"forked at slot {suspicion.common.slot} (depth {depth} blocks)"
+    lacks = len(list_lacking(witness, court.chain))
+    proof = f"at {witness.tip.short}; lacks {lacks} points of {len(court.reference.members) if court.reference else 0} others"
+    if suspicion.looks >= needed:
+        return ChainVerdict(Stand.FORKED, f"{place}, {proof}")
+    return ChainVerdict(Stand.SUSPECTED, f"{place}, {proof}; proven in {needed - suspicion.looks} more looks")
+
+
+def _judge_lag(name: str, witness: Witness, court: Court) -> ChainVerdict:
+    if court.reference is None:
+        return ChainVerdict(Stand.CANNOT_TELL, "cannot tell: no quorum of relays and partners")
+    behind = _behind_seconds(name, court)
+    best = max(m.block for m in court.reference.members)
+    if best - witness.block <= court.look.spec.trust.fork_depth:
+        who = "the others" if court.reference.partners else "the rest of the fleet; no partner's chain is known"
+        return ChainVerdict(Stand.AGREES, f"agrees with {who}", behind)
+    slots = max(m.tip.slot for m in court.reference.members) - witness.tip.slot
+    return ChainVerdict(Stand.LAGS, f"lags by {slots} slots ({best - witness.block} blocks)", behind)
+
+
+def _behind_seconds(name: str, court: Court) -> float | None:
+    if court.reference is None or name not in court.ages:
+        return None
+    newest = min((court.ages[m.name] for m in court.reference.members if m.name in court.ages), default=None)
+    return None if newest is None else court.ages[name] - newest
+
+
+# --- consequences ----------------------------------------------------------------------------------------------------
+
+
+def _list_quarantines(court: Court, verdicts: Mapping[str, ChainVerdict]) -> Mapping[str, Quarantine]:
+    """Return the quarantines in force: those proven now, and earlier ones until their relay has agreed for a while."""
+    look = court.look
+    partners = {partner.name for partner in look.spec.partners}
+    known = look.record.evidence.quarantines.keys() & {relay.name for relay in wanted_relays(look.spec)}
+    result: dict[str, Quarantine] = {}
+    for name in sorted((verdicts.keys() | known) - partners):
+        before = look.record.evidence.quarantines.get(name)
+        verdict = verdicts.get(name)
+        if verdict is not None and verdict.stand in (Stand.FORKED, Stand.OTHER_NETWORK):
+            since = before.since if before is not None else look.now
+            result[name] = Quarantine(name, since, verdict.text)
+        elif before is not None:
+            agrees = verdict is not None and verdict.stand is Stand.AGREES
+            agreeing = (before.agreeing_since or look.now) if agrees else None
+            if agreeing is None or look.now - agreeing < look.spec.trust.return_after:
+                result[name] = replace(before, agreeing_since=agreeing)
+    return result
