@@ -1,7 +1,7 @@
 """Peers for the wire tests: a chain in a list, a relay serving it on loopback, and peers that misbehave by script."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -32,6 +32,11 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[objec
 
 def a_point(slot: int, branch: int = 0) -> BlockPoint:
     return BlockPoint(slot, bytes([branch]) * 16 + slot.to_bytes(16, "big"))
+
+
+def a_block(point: BlockPoint) -> bytes:
+    """Make what ListChain serves for a point: its size, in thousands of bytes, is the slot."""
+    return point.hash[-1:] * (1000 * point.slot)
 
 
 class ListChain:
@@ -71,6 +76,11 @@ class ListChain:
         if following == len(self.points):
             return None
         return Forward(self.points[following], EraHeader(6, self.points[following].hash))
+
+    def blocks(self, first: BlockPoint, last: BlockPoint) -> Iterable[bytes] | None:
+        if first not in self.points or last not in self.points or first.slot > last.slot:
+            return None
+        return (a_block(point) for point in self.points if first.slot <= point.slot <= last.slot)
 
     async def wait_for_change(self, seen: Tip) -> None:
         async with self._changed:

@@ -9,6 +9,7 @@ Values and codecs, no I/O:
     mux         8-byte headers, Demultiplexer
     handshake   ProposeVersions, AcceptVersion, Refuse, QueryReply, VersionData, negotiate()
     keepalive   KeepAlive, KeepAliveResponse, KeepAliveDone
+    blockfetch  RequestRange, ClientDone, StartBatch, NoBlocks, Block, BatchDone
     chainsync   Origin, BlockPoint (Point), Tip, EraHeader, ByronHeader (Header), the eight messages
     targets     Target, parse_target("host:port" | "1.2.3.4:port" | "[v6]:port")
     verdicts    Verdict, ProbeResult, SlotClock
@@ -29,6 +30,7 @@ Following a chain (follower):
         following.intersection, following.tip, following.accepted.version
         async for event in following.events():        # RollForward(header, tip) | RollBackward(point, tip)
             ...
+        blocks = await following.fetch_blocks(first, last)    # beside events(); tuple of bytes, None: not there
     The first event after an intersection is RollBackward to it, as the node does. What goes wrong is a
     WireError (NotConnected included); leaving the block closes the connection.
 
@@ -37,10 +39,11 @@ Being a relay (server):
         def tip(self) -> Tip
         def find_intersect(self, points: tuple[Point, ...]) -> Point | None
         def next_after(self, read_pointer: Point) -> Forward | Backward | None   # None: at the tip
+        def blocks(self, first: BlockPoint, last: BlockPoint) -> Iterable[bytes] | None    # None: not all there
         async def wait_for_change(self, seen: Tip) -> None     # returns once tip() != seen
     Forward(point, header) and Backward(point): the server moves its read pointer to that point.
     await serve_session(reader, writer, chain, ServerSettings(network_magic=…, versions=(14, 15)),
                         on_accepted=…) -> SessionEnd(cause, detail, accepted)
-    It handshakes, answers keep-alive and chain-sync until either side ends, always closes the writer, and
+    It handshakes, answers keep-alive, chain-sync and block-fetch until either side ends, always closes the writer, and
     is what a callback of asyncio.start_server needs to call.
 """

@@ -175,23 +175,24 @@ def encode_chain_sync(message: ChainSyncMessage) -> bytes:
         case RollForward(header, tip):
             return encode([2, _header_items(header), _tip_items(tip)])
         case RollBackward(point, tip):
-            return encode([3, _point_items(point), _tip_items(tip)])
+            return encode([3, point_items(point), _tip_items(tip)])
         case FindIntersect(points):
-            return encode([4, [_point_items(point) for point in points]])
+            return encode([4, [point_items(point) for point in points]])
         case IntersectFound(point, tip):
-            return encode([5, _point_items(point), _tip_items(tip)])
+            return encode([5, point_items(point), _tip_items(tip)])
         case IntersectNotFound(tip):
             return encode([6, _tip_items(tip)])
         case ChainSyncDone():
             return encode([7])
 
 
-def _point_items(point: Point) -> Encodable:
+def point_items(point: Point) -> Encodable:
+    """Return what stands for a point on the wire, in block-fetch too."""
     return [point.slot, point.hash] if isinstance(point, BlockPoint) else []
 
 
 def _tip_items(tip: Tip) -> Encodable:
-    return [_point_items(tip.point), tip.block]
+    return [point_items(tip.point), tip.block]
 
 
 def _header_items(header: Header) -> Encodable:
@@ -214,11 +215,11 @@ def decode_chain_sync(data: bytes) -> ChainSyncMessage:
         case 2, 3:
             message = RollForward(_read_header(reader), _read_tip(reader))
         case 3, 3:
-            message = RollBackward(_read_point(reader), _read_tip(reader))
+            message = RollBackward(read_point(reader), _read_tip(reader))
         case 4, 2:
             message = FindIntersect(_read_points(reader))
         case 5, 3:
-            message = IntersectFound(_read_point(reader), _read_tip(reader))
+            message = IntersectFound(read_point(reader), _read_tip(reader))
         case 6, 2:
             message = IntersectNotFound(_read_tip(reader))
         case 7, 1:
@@ -229,7 +230,8 @@ def decode_chain_sync(data: bytes) -> ChainSyncMessage:
     return message
 
 
-def _read_point(reader: Reader) -> Point:
+def read_point(reader: Reader) -> Point:
+    """Read a point; block-fetch has the same."""
     if reader.array("point", 0, 2) == 0:
         return Origin()
     slot = reader.unsigned("slot")
@@ -244,13 +246,13 @@ def _read_points(reader: Reader) -> tuple[Point, ...]:
     points: list[Point] = []
     length = reader.open_list("points")
     while reader.more(length, len(points)):
-        points.append(_read_point(reader))
+        points.append(read_point(reader))
     return tuple(points)
 
 
 def _read_tip(reader: Reader) -> Tip:
     reader.array("tip", 2)
-    return Tip(_read_point(reader), reader.unsigned("block number"))
+    return Tip(read_point(reader), reader.unsigned("block number"))
 
 
 def _read_header(reader: Reader) -> Header:

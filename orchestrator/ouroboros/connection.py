@@ -6,17 +6,19 @@ WireError: foreign errors (OSError, end of file, timeouts) are translated here a
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from . import chainsync, handshake, keepalive
+from . import blockfetch, chainsync, handshake, keepalive
 from .cbor import MessageBuffer
 from .errors import ConnectionClosed, PeerTimeout, ProtocolError, WireError
-from .mux import Demultiplexer, ProtocolId, Role, encode_units
+from .mux import HEADER_LENGTH, LARGEST_SENT_PAYLOAD, Demultiplexer, ProtocolId, Role, cut_into_units
 
 READ_SIZE = 65536
+# What one sender may write before the others have their turn: a block of megabytes must not hold up a pong.
+TURN_SIZE = HEADER_LENGTH + LARGEST_SENT_PAYLOAD
 # A unit that has begun must end within this time, as in the node.
 UNIT_TIMEOUT = timedelta(seconds=30)
 # What is written last (Done, a refusal) gets this long to leave before the connection is cut.
@@ -31,10 +33,19 @@ class Limits:
     unread: int
 
 
-LIMITS: Mapping[ProtocolId, Limits] = {
+ASKED: Mapping[ProtocolId, Limits] = {
     ProtocolId.HANDSHAKE: Limits(handshake.MESSAGE_LIMIT, handshake.UNREAD_LIMIT),
     ProtocolId.CHAIN_SYNC: Limits(chainsync.MESSAGE_LIMIT, chainsync.UNREAD_LIMIT),
+    ProtocolId.BLOCK_FETCH: Limits(blockfetch.REQUEST_LIMIT, blockfetch.UNREAD_REQUESTS_LIMIT),
     ProtocolId.KEEP_ALIVE: Limits(keepalive.MESSAGE_LIMIT, keepalive.UNREAD_LIMIT),
+}
+FOLLOWING: Mapping[ProtocolId, Limits] = {
+    **ASKED,
+    ProtocolId.BLOCK_FETCH: Limits(blockfetch.BLOCK_LIMIT, blockfetch.UNREAD_BLOCKS_LIMIT),
+}
+# Whoever asks for no block takes none: or each of a thousand probed peers could have us keep megabytes.
+ASKING: Mapping[ProtocolId, Limits] = {
+    protocol: limits for protocol, limits in ASKED.items() if protocol is not ProtocolId.BLOCK_FETCH
 }
 
 
@@ -42,7 +53,8 @@ class Connection:
     """Sends and receives messages of several protocols over one socket.
 
     A background task reads, so protocols do not wait for each other; `close` ends it. Not for several
-    receivers of one protocol at a time.
+    receivers of one protocol at a time. `spoken` names the protocols that the peer may send, with their
+    limits (ASKED, ASKING or FOLLOWING); any other is a protocol error.
     """
 
     def __init__(
@@ -50,6 +62,7 @@ class Connection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         role: Role,
+        spoken: Mapping[ProtocolId, Limits],
         *,
         unit_timeout: timedelta = UNIT_TIMEOUT,
         flush_timeout: timedelta = FLUSH_TIMEOUT,
@@ -61,9 +74,9 @@ class Connection:
         self._role = role
         self._buffers = {
             protocol: MessageBuffer(protocol.name.lower().replace("_", "-"), limits.message, limits.unread)
-            for protocol, limits in LIMITS.items()
+            for protocol, limits in spoken.items()
         }
-        self._arrivals = {protocol: asyncio.Event() for protocol in LIMITS}
+        self._arrivals = {protocol: asyncio.Event() for protocol in spoken}
         self._failure: WireError | None = None
         self._pump = asyncio.create_task(self._read_until_the_end())
 
@@ -74,11 +87,23 @@ class Connection:
         await self.close()
 
     async def send(self, *messages: tuple[ProtocolId, bytes]) -> None:
-        """Send messages, in order, with one write (so they travel together)."""
+        """Send messages, in order, with one write if they are small (so they travel together).
+
+        What is longer goes out a unit at a time, and between units other protocols send theirs.
+        """
         timestamp = time.monotonic_ns() // 1000
-        units = (encode_units(protocol, self._role, message, timestamp) for protocol, message in messages)
+        units = (
+            unit for protocol, message in messages for unit in cut_into_units(protocol, self._role, message, timestamp)
+        )
+        turns = _take_turns(units)
+        await self._write(next(turns, b""))
+        for turn in turns:
+            await asyncio.sleep(0)
+            await self._write(turn)
+
+    async def _write(self, data: bytes) -> None:
         try:
-            self._writer.write(b"".join(units))
+            self._writer.write(data)
             async with asyncio.timeout(self._unit_timeout.total_seconds()) as deadline:
                 await self._writer.drain()
         except OSError as error:
@@ -162,3 +187,15 @@ class Connection:
         finally:
             self._writer.transport.abort()
         await asyncio.wait([self._pump])
+
+
+def _take_turns(units: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small units, as many as fit one turn."""
+    turn = b""
+    for unit in units:
+        if turn and len(turn) + len(unit) > TURN_SIZE:
+            yield turn
+            turn = b""
+        turn += unit
+    if turn:
+        yield turn

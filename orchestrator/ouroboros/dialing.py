@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from .connection import Connection
+from .connection import ASKING, Connection, Limits
 from .errors import ProtocolError, WireError
 from .handshake import (
     AcceptVersion,
@@ -53,14 +53,16 @@ class NotConnected(WireError):
 
 
 @asynccontextmanager
-async def dial(target: Target, allowed: timedelta) -> AsyncIterator[tuple[Connection, float]]:
+async def dial(
+    target: Target, allowed: timedelta, spoken: Mapping[ProtocolId, Limits] = ASKING
+) -> AsyncIterator[tuple[Connection, float]]:
     """Connect; yield the connection and the seconds that connecting took. Raise NotConnected.
 
     A name is looked up first, and its addresses are tried in the resolver's order; the time
-    allowed is for each of these steps.
+    allowed is for each of these steps. `spoken` is for the connection.
     """
     reader, writer, took = await _connect_to_any(await _addresses_of(target, allowed), target.port, allowed)
-    async with Connection(reader, writer, Role.INITIATOR) as connection:
+    async with Connection(reader, writer, Role.INITIATOR, spoken) as connection:
         yield connection, took
 
 

@@ -1,4 +1,4 @@
-"""Following a peer's chain: find an intersection, then headers and rollbacks as they come, pings beside.
+"""Following a peer's chain: find an intersection, then headers and rollbacks as they come; blocks and pings beside.
 
 What to do with them, and when to try again after an error, is left to the caller.
 """
@@ -9,8 +9,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from .blockfetch import (
+    ANSWER_TIMEOUT,
+    UNREAD_BLOCKS_LIMIT,
+    BatchDone,
+    Block,
+    BlockFetchMessage,
+    NoBlocks,
+    RequestRange,
+    decode_block_fetch,
+    encode_block_fetch,
+    expect_beginning,
+    expect_block_or_end,
+)
 from .chainsync import (
     AwaitReply,
+    BlockPoint,
     ChainSyncMessage,
     FindIntersect,
     IntersectNotFound,
@@ -25,15 +39,17 @@ from .chainsync import (
     expect_update,
     expect_update_or_await,
 )
-from .connection import Connection
+from .connection import FOLLOWING, Connection
 from .dialing import dial, shake_hands
-from .errors import HandshakeRefused, NoIntersection, WireError
+from .errors import ConnectionClosed, HandshakeRefused, NoIntersection, ProtocolError, WireError
 from .handshake import KNOWN_VERSIONS, AcceptVersion, Refuse, VersionData, offer
 from .keepalive import KeepAlive, decode_keep_alive, encode_keep_alive, expect_response
 from .mux import ProtocolId
 from .targets import Target
 
 COOKIES = 2**16
+# Blocks of one range, unless the caller says otherwise: as many as the node asks a peer for at a time.
+MOST_BLOCKS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,7 @@ class FollowerSettings:
 
     `must_reply` None waits for ever, as the node does for trustable peers (keep-alive still notices a
     dead one). `requests_ahead` is how many updates are asked for at a time, so that catching up does
-    not cost a round trip a header.
+    not cost a round trip a header. `block` is for each message of a batch.
     """
 
     versions: tuple[int, ...] = KNOWN_VERSIONS
@@ -53,6 +69,7 @@ class FollowerSettings:
     must_reply: timedelta | None = timedelta(seconds=601)
     keepalive_interval: timedelta = timedelta(seconds=10)
     keepalive_response: timedelta = timedelta(seconds=60)
+    block: timedelta = ANSWER_TIMEOUT
     requests_ahead: int = 20
 
 
@@ -72,6 +89,7 @@ class Following:
         self.accepted = accepted
         self.intersection = intersection
         self.tip = tip
+        self._fetching = asyncio.Lock()
 
     async def events(self) -> AsyncIterator[RollForward | RollBackward]:
         """Yield updates without end; raise a WireError when the peer goes away or breaks the protocol."""
@@ -84,6 +102,44 @@ class Following:
                 outstanding = ahead
             yield await self._next_update()
             outstanding -= 1
+
+    async def fetch_blocks(
+        self, first: BlockPoint, last: BlockPoint, most: int = MOST_BLOCKS
+    ) -> tuple[bytes, ...] | None:
+        """Return the blocks from first to last, both included, oldest first; None if the peer has not got that range.
+
+        May be called beside `events()`, also several times at once: they take turns. Blocks come as the bytes that the
+        server's ChainView gave, unchecked. A peer that sends more than `most` of them, or more than ten of the largest
+        blocks together, breaks the protocol; so ask for long stretches piece by piece. Raises WireError as `events()`
+        does, and a call that is cancelled midway ends the following, since the rest of its answer is still to come.
+        """
+        async with self._fetching:
+            try:
+                return await self._fetch(RequestRange(first, last), most)
+            except asyncio.CancelledError:
+                self._connection.fail(ConnectionClosed("fetching blocks was cut off on this side"))
+                raise
+
+    async def _fetch(self, request: RequestRange, most: int) -> tuple[bytes, ...] | None:
+        self._connection.refuse_more(ProtocolId.BLOCK_FETCH)
+        await self._connection.send((ProtocolId.BLOCK_FETCH, encode_block_fetch(request)))
+        if isinstance(expect_beginning(await self._next_of_batch("batch")), NoBlocks):
+            return None
+        blocks: list[bytes] = []
+        size = 0
+        while True:
+            match expect_block_or_end(await self._next_of_batch("block")):
+                case BatchDone():
+                    return tuple(blocks)
+                case Block(body):
+                    blocks.append(body)
+                    size += len(body)
+            if len(blocks) > most or size > UNREAD_BLOCKS_LIMIT:
+                raise ProtocolError("block-fetch", f"{len(blocks)} blocks, {size} bytes, for a range of at most {most}")
+
+    async def _next_of_batch(self, waiting_for: str) -> BlockFetchMessage:
+        data = await self._connection.receive(ProtocolId.BLOCK_FETCH, waiting_for, self._settings.block)
+        return decode_block_fetch(data)
 
     async def _next_update(self) -> RollForward | RollBackward:
         first = await _receive(self._connection, "next update", self._settings.can_await)
@@ -106,7 +162,7 @@ async def follow_chain(
 
     Raises NotConnected, HandshakeRefused, NoIntersection, or another WireError.
     """
-    async with dial(target, settings.connect) as (connection, _):
+    async with dial(target, settings.connect, FOLLOWING) as (connection, _):
         accepted = await _agree(connection, network_magic, settings)
         pinging = asyncio.create_task(_keep_alive(connection, settings))
         try:

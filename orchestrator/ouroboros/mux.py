@@ -7,6 +7,7 @@ Where messages begin and end is left to `cbor.MessageBuffer`.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -26,6 +27,7 @@ class ProtocolId(IntEnum):
 
     HANDSHAKE = 0
     CHAIN_SYNC = 2
+    BLOCK_FETCH = 3
     KEEP_ALIVE = 8
 
 
@@ -78,9 +80,15 @@ def decode_header(data: bytes) -> Header:
 
 
 def encode_units(protocol: int, sender: Role, message: bytes, timestamp: int) -> bytes:
-    """Cut one message into as few units as the sending limit allows."""
-    pieces = (message[start : start + LARGEST_SENT_PAYLOAD] for start in range(0, len(message), LARGEST_SENT_PAYLOAD))
-    return b"".join(encode_header(Header(timestamp, sender, protocol, len(piece))) + piece for piece in pieces)
+    """Cut one message into as few units as the sending limit allows, and join them again."""
+    return b"".join(cut_into_units(protocol, sender, message, timestamp))
+
+
+def cut_into_units(protocol: int, sender: Role, message: bytes, timestamp: int) -> Iterator[bytes]:
+    """Yield one message as units, each written whole before another protocol has its turn."""
+    for start in range(0, len(message), LARGEST_SENT_PAYLOAD):
+        piece = message[start : start + LARGEST_SENT_PAYLOAD]
+        yield encode_header(Header(timestamp, sender, protocol, len(piece))) + piece
 
 
 class Demultiplexer:

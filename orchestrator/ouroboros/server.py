@@ -1,19 +1,32 @@
-"""The answering side of one connection: handshake, keep-alive, chain-sync for whoever owns a chain.
+"""The answering side of one connection: handshake, keep-alive, chain-sync and block-fetch for whoever owns a chain.
 
 What the chain is, and who may connect, is left to the owner. A read pointer is all that is kept for a
-peer; headers are never kept here. Only these three protocols are spoken: a real node that comes to fetch blocks
-or to hand in transactions is turned away by a protocol error.
+peer; headers and blocks are never kept here. Only these four protocols are spoken: a real node that comes to hand in
+transactions is turned away by a protocol error.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Any, NoReturn, Protocol, TypeAlias
 
+from .blockfetch import (
+    BatchDone,
+    Block,
+    BlockFetchReply,
+    ClientDone,
+    NoBlocks,
+    RequestRange,
+    StartBatch,
+    decode_block_fetch,
+    encode_block_fetch,
+    expect_range_or_done,
+)
 from .chainsync import (
     AwaitReply,
+    BlockPoint,
     ChainSyncDone,
     ChainSyncReply,
     FindIntersect,
@@ -30,7 +43,7 @@ from .chainsync import (
     encode_chain_sync,
     expect_request,
 )
-from .connection import Connection
+from .connection import ASKED, Connection
 from .errors import ConnectionClosed, HandshakeRefused, PeerTimeout, ProtocolError
 from .handshake import (
     AcceptVersion,
@@ -81,6 +94,13 @@ class ChainView(Protocol):
 
     def next_after(self, read_pointer: Point) -> ChainUpdate | None:
         """Return what a reader at that point needs next; None when it has everything."""
+
+    def blocks(self, first: BlockPoint, last: BlockPoint) -> Iterable[bytes] | None:
+        """Return the blocks from first to last, both included, oldest first; None if they are not all on the chain.
+
+        None also for a range that is backwards. A block is whatever bytes the reader understands, well below
+        2,500,000 of them; a generator is asked for the next one when the one before is on its way.
+        """
 
     async def wait_for_change(self, seen: Tip) -> None:
         """Return once the tip is another than the one seen; at once if it already is."""
@@ -138,11 +158,13 @@ async def serve_session(
     """
     accepted: AcceptVersion | None = None
     try:
-        async with Connection(reader, writer, Role.RESPONDER) as connection:
+        async with Connection(reader, writer, Role.RESPONDER, ASKED) as connection:
             accepted = await _answer_handshake(connection, settings)
             on_accepted(accepted)
             await _until_one_fails(
-                _answer_keep_alive(connection, settings), _answer_chain_sync(connection, chain, settings)
+                _answer_keep_alive(connection, settings),
+                _answer_chain_sync(connection, chain, settings),
+                _answer_block_fetch(connection, chain),
             )
     except HandshakeRefused as end:
         return SessionEnd(EndCause.REFUSED, str(end))
@@ -248,3 +270,28 @@ async def _send_next(connection: Connection, chain: ChainView, read_pointer: Poi
 
 async def _reply(connection: Connection, message: ChainSyncReply) -> None:
     await connection.send((ProtocolId.CHAIN_SYNC, encode_chain_sync(message)))
+
+
+async def _answer_block_fetch(connection: Connection, chain: ChainView) -> NoReturn:
+    while True:
+        # As in the node, a peer may be without wishes for ever; keep-alive notices a dead one.
+        data = await connection.receive(ProtocolId.BLOCK_FETCH, "block-fetch request", None)
+        match expect_range_or_done(decode_block_fetch(data)):
+            case RequestRange(first, last):
+                await _send_range(connection, chain.blocks(first, last))
+            case ClientDone():
+                pass  # It may begin again, as chain-sync may.
+
+
+async def _send_range(connection: Connection, blocks: Iterable[bytes] | None) -> None:
+    if blocks is None:
+        await _send_of_batch(connection, NoBlocks())
+        return
+    await _send_of_batch(connection, StartBatch())
+    for block in blocks:
+        await _send_of_batch(connection, Block(block))
+    await _send_of_batch(connection, BatchDone())
+
+
+async def _send_of_batch(connection: Connection, message: BlockFetchReply) -> None:
+    await connection.send((ProtocolId.BLOCK_FETCH, encode_block_fetch(message)))

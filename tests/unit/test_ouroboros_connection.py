@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from orchestrator.ouroboros.connection import Connection
+from orchestrator.ouroboros.connection import ASKING, Connection
 from orchestrator.ouroboros.errors import ConnectionClosed, PeerTimeout, ProtocolError
 from orchestrator.ouroboros.mux import ProtocolId, Role
 from tests.ouroboros_peers import LONG, PONG, SHORT, unit
@@ -20,7 +20,7 @@ def with_a_peer(talk, **timeouts):
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours)
-            async with Connection(reader, writer, Role.INITIATOR, **timeouts) as connection:
+            async with Connection(reader, writer, Role.INITIATOR, ASKING, **timeouts) as connection:
                 await talk(connection, theirs)
             return ours.fileno()
 
@@ -71,7 +71,7 @@ def test_what_was_written_last_still_leaves():
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours)
-            async with Connection(reader, writer, Role.INITIATOR) as connection:
+            async with Connection(reader, writer, Role.INITIATOR, ASKING) as connection:
                 await connection.send((ProtocolId.KEEP_ALIVE, b"\x81\x02"))
             return theirs.recv(100)
 
@@ -103,7 +103,7 @@ def test_closing_ends_a_receiver_that_still_waits():
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours)
-            async with Connection(reader, writer, Role.INITIATOR) as connection:
+            async with Connection(reader, writer, Role.INITIATOR, ASKING) as connection:
                 waiting = asyncio.create_task(receive_pong(connection))
             await waiting
 

@@ -6,7 +6,7 @@ It answers `orchestrator.ouroboros.server` and takes in what `choose` decided; t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from orchestrator.ouroboros.chainsync import BlockPoint, EraHeader, Origin, Point, Tip
 from orchestrator.ouroboros.server import Backward, ChainUpdate, Forward
@@ -65,6 +65,13 @@ class AdoptedChain:
         self.served_headers += 1
         header = EraHeader(CONWAY, self.chain.encoded_at(index + 1))
         return Forward(self.chain.point_at(index + 1), header)
+
+    def blocks(self, first: BlockPoint, last: BlockPoint) -> Iterable[bytes] | None:
+        """Return a range of blocks, which are their headers and no more; None if it is not on the chain."""
+        begin, end = self.chain.index_of(first), self.chain.index_of(last)
+        if begin is None or end is None or begin > end:
+            return None
+        return [self.chain.encoded_at(index) for index in range(begin, end + 1)]
 
     async def wait_for_change(self, seen: Tip) -> None:
         """Return once the tip is another one than this."""
