@@ -21,9 +21,8 @@ def render_fleet(
     relays = wanted_relays(spec)
     trusted = [relay for relay in relays if relay.name not in untrusted]
     addresses = relay_addresses(spec, seen)
-    neighbours = pick_neighbours(trusted, spec.topology.neighbours)
-    names = [relay.name for relay in relays]
-    partners = pick_partners(names, [p.name for p in spec.partners], spec.topology.partners_per_relay)
+    neighbours = pick_neighbours(trusted, spec.topology.neighbours, spec.topology.connectivity)
+    partners = pick_partners(relays, [p.name for p in spec.partners], spec.topology.partners_per_relay)
     partner_points = {p.name: AccessPoint(p.address, p.port) for p in spec.partners}
     return {
         relay.name: render_relay(
