@@ -7,7 +7,6 @@ instead of an answer becomes StoreRefused.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,19 +19,24 @@ from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from orchestrator.adapters.store_engine import CHECK_THE_URL, connect
+from orchestrator.adapters.store_evidence import parse_evidence, render_evidence
 from orchestrator.adapters.store_schema import (
     ABOUT,
     ATTEMPTS,
     CONFIRMATIONS,
+    EVIDENCE,
     IDENTITIES,
     INTENTS,
     LEASE,
-    METADATA,
     MISSED,
-    SCHEMA_VERSION,
+    PINS,
+    check_about,
+    complete,
+    make_or_check,
 )
 from orchestrator.errors import LeaseHeld, StoreRefused
-from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
+from orchestrator.fleet.chain import parse_point
+from orchestrator.fleet.record import NO_EVIDENCE, Attempt, Evidence, FleetRecord, Identity, LaunchIntent, Lease, Pin
 
 OPENING_TRIES = 2
 """Two controllers may make the tables of one new PostgreSQL store at the same moment; the one that came late looks again."""
@@ -45,7 +49,7 @@ def open_store(url: str, fleet: str) -> Store:
     engine = connect(url)
     for chance in range(1, OPENING_TRIES + 1):
         try:
-            _make_or_check(engine, fleet)
+            make_or_check(engine, fleet)
         except SQLAlchemyError as error:
             if chance < OPENING_TRIES and isinstance(error, DBAPIError):
                 continue
@@ -59,7 +63,7 @@ def open_store(url: str, fleet: str) -> Store:
 
 
 def read_record(url: str, fleet: str) -> FleetRecord | None:
-    """Read the record of a store if there is one; makes neither file nor tables. Raises StoreRefused."""
+    """Read the record of a store if there is one; makes none. Raises StoreRefused."""
     if url.startswith(SQLITE_FILE) and not Path(url.removeprefix(SQLITE_FILE)).is_file():
         return None
     engine = connect(url)
@@ -67,7 +71,8 @@ def read_record(url: str, fleet: str) -> FleetRecord | None:
         with engine.begin() as connection:
             if not inspect(connection).has_table(ABOUT.name):
                 return None
-            _check_about(connection, fleet)
+            check_about(connection, fleet)
+            complete(connection)
         return Store(engine, fleet).load()
     except SQLAlchemyError as error:
         raise _unusable(engine, error) from error
@@ -97,6 +102,7 @@ class Store:
             attempts = connection.execute(select(ATTEMPTS))
             missed = connection.execute(select(MISSED))
             names = connection.execute(select(CONFIRMATIONS.c.name))
+            pin = connection.execute(select(PINS)).one_or_none()
             return FleetRecord(
                 store_id=about.store_id,
                 fleet=about.fleet,
@@ -107,6 +113,8 @@ class Store:
                 attempts={(row.relay, row.intent): Attempt(**_values(row)) for row in attempts},
                 missed_since={row.instance_id: _utc(row.since) for row in missed},
                 confirmed_retirements=frozenset(names.scalars()),
+                evidence=_read_evidence(connection),
+                pin=Pin(parse_point(pin.point), pin.user, pin.reason, _utc(pin.at)) if pin is not None else None,
             )
 
     def save_magic(self, magic: int) -> None:
@@ -146,6 +154,19 @@ class Store:
     def save_confirmations(self, names: frozenset[str]) -> None:
         """Replace the confirmations given for the submitted revision."""
         self._replace_all(CONFIRMATIONS, [{"name": name} for name in sorted(names)])
+
+    def save_evidence(self, evidence: Evidence, before: Evidence) -> None:
+        """Replace what looks have seen of the chain, if it still is what this look started from."""
+        with self._transaction() as connection:
+            if _read_evidence(connection) != before:
+                return
+            connection.execute(delete(EVIDENCE))
+            connection.execute(insert(EVIDENCE).values(fleet=self._fleet, document=render_evidence(evidence)))
+
+    def save_pin(self, pin: Pin | None) -> None:
+        """Replace the operator's word about the chain; None takes it back."""
+        rows = [asdict(pin) | {"fleet": self._fleet, "point": str(pin.point)}] if pin is not None else []
+        self._replace_all(PINS, rows)
 
     def delete_instance(self, instance_id: str) -> None:
         """Forget everything about an instance that is gone; its launch intent stays, without its request.
@@ -229,36 +250,14 @@ class Store:
                 connection.execute(insert(table).values(**row))
 
 
+def _read_evidence(connection: Connection) -> Evidence:
+    document = connection.execute(select(EVIDENCE.c.document)).scalar_one_or_none()
+    return parse_evidence(document) if document is not None else NO_EVIDENCE
+
+
 def _unusable(engine: Engine, error: SQLAlchemyError) -> StoreRefused:
     url = engine.url.render_as_string(hide_password=True)
     return StoreRefused(f"the store {url} cannot be used: {error.__cause__ or error}", next_step=CHECK_THE_URL)
-
-
-def _make_or_check(engine: Engine, fleet: str) -> None:
-    with engine.begin() as connection:
-        if inspect(connection).has_table(ABOUT.name):
-            _check_about(connection, fleet)
-            return
-        METADATA.create_all(connection)
-        store_id = uuid.uuid4().hex[:16]
-        connection.execute(
-            insert(ABOUT).values(fleet=fleet, schema_version=SCHEMA_VERSION, store_id=store_id, magic=None, token=0)
-        )
-
-
-def _check_about(connection: Connection, fleet: str) -> None:
-    version = connection.execute(select(ABOUT.c.schema_version)).scalars().first()
-    owner = connection.execute(select(ABOUT.c.fleet)).scalars().first()
-    if version is not None and version > SCHEMA_VERSION:
-        raise StoreRefused(
-            f"the store has schema version {version}, this program knows {SCHEMA_VERSION}",
-            next_step="use the newer genesis-fleet that wrote it",
-        )
-    if owner != fleet:
-        raise StoreRefused(
-            f"the store belongs to fleet {owner}, the fleet file is for {fleet}",
-            next_step="a fleet keeps its name for life: name it as before, or give the new fleet a store of its own",
-        )
 
 
 def _held(row: Row[Any]) -> LeaseHeld:

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, String, Table, Text
+import uuid
 
-SCHEMA_VERSION = 1
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    inspect,
+    select,
+    update,
+)
+
+from orchestrator.errors import StoreRefused
+
+SCHEMA_VERSION = 2
+"""1: the beginning. 2: evidence and pins; an older store is given the tables it lacks."""
 
 METADATA = MetaData()
 
@@ -62,6 +83,23 @@ MISSED = Table(
 
 CONFIRMATIONS = Table("confirmations", METADATA, Column("name", String(128), primary_key=True))
 
+EVIDENCE = Table(
+    "evidence",
+    METADATA,
+    Column("fleet", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+PINS = Table(
+    "pins",
+    METADATA,
+    Column("fleet", String(64), primary_key=True),
+    Column("point", String(128), nullable=False),
+    Column("user", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
 LEASE = Table(
     "lease",
     METADATA,
@@ -70,3 +108,41 @@ LEASE = Table(
     Column("token", BigInteger, nullable=False),
     Column("until", DateTime(timezone=True), nullable=False),
 )
+
+
+def make_or_check(engine: Engine, fleet: str) -> None:
+    """Make the tables of a new store, or take up the one that is there. Raises StoreRefused."""
+    with engine.begin() as connection:
+        if inspect(connection).has_table(ABOUT.name):
+            check_about(connection, fleet)
+            complete(connection)
+            return
+        METADATA.create_all(connection)
+        store_id = uuid.uuid4().hex[:16]
+        connection.execute(
+            insert(ABOUT).values(fleet=fleet, schema_version=SCHEMA_VERSION, store_id=store_id, magic=None, token=0)
+        )
+
+
+def complete(connection: Connection) -> None:
+    """Give a store of an older version the tables it lacks: so far, versions have only added some."""
+    older = ABOUT.c.schema_version < SCHEMA_VERSION
+    if connection.execute(select(ABOUT.c.fleet).where(older)).first() is not None:
+        METADATA.create_all(connection)
+        connection.execute(update(ABOUT).where(older).values(schema_version=SCHEMA_VERSION))
+
+
+def check_about(connection: Connection, fleet: str) -> None:
+    """Raise StoreRefused for a store of another fleet, or of a newer version."""
+    version = connection.execute(select(ABOUT.c.schema_version)).scalars().first()
+    owner = connection.execute(select(ABOUT.c.fleet)).scalars().first()
+    if version is not None and version > SCHEMA_VERSION:
+        raise StoreRefused(
+            f"the store has schema version {version}, this program knows {SCHEMA_VERSION}",
+            next_step="use the newer genesis-fleet that wrote it",
+        )
+    if owner != fleet:
+        raise StoreRefused(
+            f"the store belongs to fleet {owner}, the fleet file is for {fleet}",
+            next_step="a fleet keeps its name for life: name it as before, or give the new fleet a store of its own",
+        )

@@ -17,7 +17,7 @@ from orchestrator.cli.naming import abbreviate_names
 from orchestrator.cli.present import plan_json, plan_text, status_json, status_table, summary_line
 from orchestrator.cli.wiring import Controller, load_wanted, observe_cloud_alone, wire_controller
 from orchestrator.errors import FleetError
-from orchestrator.execution.cycle import Round, look_and_plan, why_not_ours
+from orchestrator.execution.cycle import Round, look_and_plan, save_evidence, why_not_ours
 from orchestrator.fleet.observation import CloudView, Observation
 from orchestrator.planning.mesh import render_fleet
 from orchestrator.rendering.values import RenderedRelay
@@ -49,14 +49,16 @@ def look(
 ) -> Round:
     """Look once, showing that we do. `afresh`: what was given up is planned again."""
     with progress(console, f"looking at {controller.spec.fleet}: cloud, hosts, wire"):
-        return look_and_plan(
-            controller.eyes,
-            controller.store,
-            controller.hands.clock,
-            controller.wanted,
-            confirmed=confirmed,
-            afresh=afresh,
-        )
+        return look_quietly(controller, confirmed, afresh=afresh)
+
+
+def look_quietly(controller: Controller, confirmed: frozenset[str] = frozenset(), *, afresh: bool = False) -> Round:
+    """Look once, and keep what was seen of the chain: the next look needs it to tell a fork from a slot battle."""
+    clock, wanted = controller.hands.clock, controller.wanted
+    found = look_and_plan(controller.eyes, controller.store, clock, wanted, confirmed=confirmed, afresh=afresh)
+    if why_not_ours(found.look.seen, found.look.record) is None:
+        save_evidence(controller.store, found)
+    return found
 
 
 def warn_if_not_ours(found: Round, console: Console) -> None:
@@ -134,7 +136,7 @@ def status_command(fleet: Path, as_json: bool, watch: bool) -> int:
         if not watch:
             return 0
         controller.hands.clock.wait(WATCH_SECONDS, until=lambda: False)
-        found = look_and_plan(controller.eyes, controller.store, controller.hands.clock, controller.wanted)
+        found = look_quietly(controller)
 
 
 def show_status(found: Round, *, as_json: bool) -> None:

@@ -126,6 +126,7 @@ def run_until_settled(
         require_ours(found.look.seen, found.look.record)
         require_safe(found)
         confirmed = _save_what_was_seen(eyes, hands, executor, found.look)
+        save_evidence(hands.store, found)
         executor.start(found.plan.actions)
         report(found, executor.in_flight())
         idle = not found.plan.actions and not hands.background.busy() and not confirmed
@@ -133,6 +134,12 @@ def run_until_settled(
             hands.background.raise_failures()  # of what ended since this round began
             return (Ending.HELD if found.plan.holds else Ending.CONVERGED), found
         hands.clock.wait(pause, until=lambda ended=ended: executor.ended() != ended)  # type: ignore[misc]
+
+
+def save_evidence(store: StorePort, found: Round) -> None:
+    """Keep what this look saw of the chain, so that the next one can tell a fork from a slot battle."""
+    if found.plan.evidence != found.look.record.evidence:
+        store.save_evidence(found.plan.evidence, found.look.record.evidence)
 
 
 def acquire(hands: Hands, holder: str, seen: Observation, wanted: Wanted) -> Lease:

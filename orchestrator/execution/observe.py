@@ -9,6 +9,7 @@ from datetime import datetime
 
 from orchestrator.execution.ports import CloudPort, HostsPort, HostTarget, ProbeTarget, WirePort
 from orchestrator.execution.targets import accepted_host_keys, host_target
+from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import (
     HostFacts,
     HostView,
@@ -16,12 +17,20 @@ from orchestrator.fleet.observation import (
     Instance,
     InstanceState,
     Observation,
+    Sighting,
     Unreachable,
     WrongHostKey,
 )
 from orchestrator.fleet.record import FleetRecord, Identity
 from orchestrator.planning.assess import why_keys_disagree
+from orchestrator.rendering.variables import inspect_variables
 from orchestrator.spec.model import FleetSpec
+
+NEAR_BLOCKS = 5
+"""Points this close below what is shown now tell a slot battle from a fork."""
+
+MOST_TIPS = 8
+"""Tips of one look that are asked about: more than there are branches of a chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +48,28 @@ def observe_fleet(eyes: Eyes, spec: FleetSpec, record: FleetRecord, in_flight: M
     running = [i for i in cloud.instances if i.state is InstanceState.RUNNING and i.address is not None]
     asked = [i for i in running if i.relay not in in_flight]
     with ThreadPoolExecutor(2, thread_name_prefix="look") as pool:
-        sightings = pool.submit(eyes.wire.observe_wire, list_probe_targets(spec, running))
+        chains = pool.submit(observe_chains, eyes.wire, list_probe_targets(spec, running), record)
         hosts = observe_hosts(eyes.hosts, asked, spec, record)
-        return Observation(cloud, hosts, sightings.result(), dict(in_flight))
+        sightings, heights = chains.result()
+        return Observation(cloud, hosts, sightings, dict(in_flight), heights)
+
+
+def observe_chains(
+    wire: WirePort, targets: Sequence[ProbeTarget], record: FleetRecord
+) -> tuple[Mapping[str, Sighting], Mapping[ChainPoint, int]]:
+    """Probe everybody, asking for the points on record; return the sightings, and the points' block numbers.
+
+    Where the newest point on record is far behind what is shown now, a second round asks for the tips of the first: else
+    nothing would be known of the newest blocks, because nobody has looked for a while, or never.
+    """
+    heights = {shown.point: shown.block for shown in record.evidence.points}
+    pinned = [record.pin.point] if record.pin is not None else []
+    sightings = wire.observe_wire(targets, [*pinned, *heights])
+    shown = {s.tip: s.tip_block for s in sightings.values() if s.tip is not None and s.tip_block is not None}
+    if not shown or max(shown.values()) - max(heights.values(), default=-NEAR_BLOCKS) < NEAR_BLOCKS:
+        return sightings, heights
+    heights |= dict(sorted(shown.items(), key=lambda item: -item[1])[:MOST_TIPS])
+    return wire.observe_wire(targets, [*pinned, *heights]), heights
 
 
 def observe_hosts(
@@ -57,7 +85,7 @@ def observe_hosts(
         elif not keys:
             views[instance.instance_id] = WrongHostKey("no host key is known for it, neither on record nor in its tag")
         else:
-            targets.append(host_target(instance, keys, spec, {}))
+            targets.append(host_target(instance, keys, spec, inspect_variables(spec)))
     if targets:
         views.update(hosts.observe_hosts(targets))
     return views

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import CloudView, ElasticAddress, HostView, Instance, Sighting, Volume
-from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
+from orchestrator.fleet.record import Attempt, Evidence, FleetRecord, Identity, LaunchIntent, Lease, Pin
 
 # --- cloud -----------------------------------------------------------------------------------------------------------
 
@@ -168,9 +168,7 @@ class ProbeTarget:
 class WirePort(Protocol):
     """The node-to-node protocol, as a client."""
 
-    def observe_wire(
-        self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()
-    ) -> Mapping[str, Sighting]:
+    def observe_wire(self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()) -> Mapping[str, Sighting]:
         """Probe all targets side by side, one connection each; keyed by name, every target has an answer.
 
         Each target is asked for each of the points whether it is on its chain.
@@ -209,6 +207,15 @@ class StorePort(Protocol):
 
     def save_confirmations(self, names: frozenset[str]) -> None:
         """Replace the confirmations given for the submitted revision."""
+
+    def save_evidence(self, evidence: Evidence, before: Evidence) -> None:
+        """Replace what looks have seen of the chain, unless it is no longer what this look started from.
+
+        Needs no lease: no effect depends on it alone, and of two looks at once the next one knows better than both.
+        """
+
+    def save_pin(self, pin: Pin | None) -> None:
+        """Replace the operator's word about the chain; None takes it back. Needs no lease."""
 
     def delete_instance(self, instance_id: str) -> None:
         """Forget everything about an instance that is gone."""

@@ -105,6 +105,9 @@ class Evidence:
     """Relays that the last look published."""
 
 
+NO_EVIDENCE = Evidence()
+
+
 @dataclass(frozen=True, slots=True)
 class FleetRecord:
     """The store's content that a plan reads."""
@@ -124,7 +127,7 @@ class FleetRecord:
     """Highest fencing token of this store."""
     confirmed_retirements: frozenset[str] = frozenset()
     """Names of confirmations the operator gave for the submitted revision."""
-    evidence: Evidence = Evidence()
+    evidence: Evidence = NO_EVIDENCE
     pin: Pin | None = None
 
 

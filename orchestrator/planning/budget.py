@@ -28,10 +28,14 @@ class Budget:
     """Relays that work, under way or planned, takes out; a part of `out`."""
     unstaged: frozenset[str] = frozenset()
     """Relays on which what is wanted is not staged yet."""
+    halted: str | None = None
+    """Why nobody who answers is disturbed at all: the chain itself is in doubt."""
 
     def why_not_disturb(self, relay: str, region: str) -> str | None:
         """Return why this serving relay may not be taken out now, with numbers; None if it may."""
         limit = self.policy.max_unavailable
+        if self.halted is not None:
+            return self.halted
         if self.unstaged:
             return self._unstaged()
         if len(self.out) >= limit:
@@ -50,6 +54,8 @@ class Budget:
 
         It is out already, so restarting it costs the budget nothing; restarting all such relays at once would.
         """
+        if self.halted is not None:
+            return self.halted
         if self.unstaged:
             return self._unstaged()
         others = self.taken - {relay}
@@ -66,6 +72,8 @@ class Budget:
         """Return why a relay nobody wants any more may not go out now: what leaves draws on the same budget."""
         if relay in self.out:
             return None
+        if self.halted is not None:
+            return self.halted
         limit, limit_here = self.policy.max_unavailable, self.policy.max_unavailable_per_region
         if len(self.out) >= limit:
             return self._used_up()

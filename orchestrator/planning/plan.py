@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import ElasticAddress, Instance, Volume
+from orchestrator.fleet.record import NO_EVIDENCE, Evidence
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
 
 
@@ -184,6 +185,8 @@ class Plan:
     """Partner → verdict in words."""
     agreed_tip: ChainPoint | None = None
     """Newest point that relays and partners have in common; None without a quorum."""
+    evidence: Evidence = NO_EVIDENCE
+    """What this look adds to the record."""
 
     @property
     def nothing_to_do(self) -> bool:

@@ -22,6 +22,9 @@ MOST_BRANCHES = 4
 
 MOST_POINTS = 32
 
+MOST_NAMES = 8
+"""Names kept of those who showed one point: it only matters whether it was more than one."""
+
 
 def note_points(
     known: Iterable[ShownPoint], sightings: Mapping[str, Sighting], now: datetime
@@ -32,7 +35,9 @@ def note_points(
         if sighting.tip is None or sighting.tip_block is None:
             continue
         before = points.get(sighting.tip, ShownPoint(sighting.tip, sighting.tip_block, now, frozenset()))
-        points[sighting.tip] = replace(before, shown_by=before.shown_by | {name})
+        if len(before.shown_by) < MOST_NAMES:
+            before = replace(before, shown_by=before.shown_by | {name})
+        points[sighting.tip] = before
     return thin_out(points.values())
 
 

@@ -1,7 +1,7 @@
 """Start here: from what is wanted, seen and recorded to one plan. Pure: no clock, no I/O, no logging, no randomness.
 
-Phases: assess (where is each relay) → mesh (who names whom) → render (what must lie on each host) → plan (one step a
-relay, under one budget). What is unsafe is refused by `checks`, by the caller, always.
+Phases: assess (where is each relay, and is it to be trusted) → mesh (who names whom) → render (what must lie on each host) →
+plan (one step a relay, under one budget). What is unsafe is refused by `checks`, by the caller, always.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import render_fleet
-from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView
+from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, RelayView
+from orchestrator.planning.publishing import pick_published, why_below_floor
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
+from orchestrator.planning.standing import apply_judgement, list_releases
 from orchestrator.planning.steps import plan_step
+from orchestrator.planning.trust import Judgement, Stand, judge_chain
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
 
@@ -44,12 +47,14 @@ def plan_fleet(look: Look) -> Plan:
     """Decide the next step of every relay."""
     relays = wanted_relays(look.spec)
     slots = list_slots(relays, look.seen, look.record)
-    views = {slot.relay.name: assess_relay(slot, look) for slot in slots}
-    if is_mostly_unknown(list(views.values()), look):
-        return _hold_all(views, look)
+    judged = judge_chain(look, list_releases(slots, look))
+    assessed = [assess_relay(slot, look) for slot in slots]
+    views = {view.name: apply_judgement(view, judged, look) for view in assessed}
+    if (because := _why_hold_all(assessed, judged, look)) is not None:
+        return _hold_all(views, because, judged, look)
     rendered = render_fleet(look.wanted, look.seen, _quarantined(views))
     budget = _count_budget(views, look)
-    budget = replace(budget, unstaged=_list_unstaged(slots, rendered, look))
+    budget = replace(budget, unstaged=_list_unstaged(slots, rendered, look), halted=judged.halted)
     out_before = len(budget.out)
     steps: list[Action | Hold] = []
     planned: Counter[str] = Counter()
@@ -67,7 +72,7 @@ def plan_fleet(look: Look) -> Plan:
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
     steps = _tell_what_passes(_one_action_each(steps, look.seen), budget)
-    return _assemble([*views.values(), *surplus_views], steps, max(out_before, len(budget.out)), look)
+    return _assemble([*views.values(), *surplus_views], steps, max(out_before, len(budget.out)), judged, look)
 
 
 def _plan_slot(
@@ -153,38 +158,58 @@ def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView]) -> 
     return sorted(slots, key=lambda slot: (views[slot.relay.name].phase is Phase.SERVING, slot.relay.name))
 
 
-def _hold_all(views: Mapping[str, RelayView], look: Look) -> Plan:
-    seen = look.seen
-    unknown = sum(1 for view in views.values() if view.phase in (Phase.UNKNOWN, Phase.DEAD))
-    because = (
-        f"{unknown} of {len(views)} relays do not answer: the controller itself is probably cut off; nothing is done"
-    )
-    holds = tuple(
+def _why_hold_all(assessed: Sequence[RelayView], judged: Judgement, look: Look) -> str | None:
+    """Return why nothing at all is done: what is seen may not be so."""
+    if is_mostly_unknown(assessed, look):
+        unknown = sum(1 for view in assessed if view.phase in (Phase.UNKNOWN, Phase.DEAD))
+        return f"{unknown} of {len(assessed)} relays do not answer: the controller itself is probably cut off; nothing is done"
+    return judged.all_stale
+
+
+def _hold_all(views: Mapping[str, RelayView], because: str, judged: Judgement, look: Look) -> Plan:
+    holds = [
         Hold(v.name, "look", v.reason if v.phase is Phase.UNKNOWN else because, is_missed_briefly(v.instance, look))
-        for v in _sorted(views.values())
-    )
-    return Plan(
-        _sorted(_with_tip(view, seen) for view in views.values()),
-        (),
-        holds,
-        (because, *_warnings(seen)),
-        out_at_most=unknown,
-        partners=_partners(seen, views),
-    )
+        for v in views.values()
+    ]
+    out = sum(1 for view in views.values() if view.health is not Health.HEALTHY)
+    plan = _assemble(list(views.values()), list(holds), out, judged, look, frozen=True)
+    return replace(plan, warnings=tuple(dict.fromkeys((because, *plan.warnings))))
 
 
-def _assemble(views: list[RelayView], steps: list[Action | Hold], out: int, look: Look) -> Plan:
+def _assemble(
+    views: list[RelayView],
+    steps: Sequence[Action | Hold],
+    out: int,
+    judged: Judgement,
+    look: Look,
+    *,
+    frozen: bool = False,
+) -> Plan:
+    """Put the plan together; `frozen` changes nothing about who is published without proof."""
     actions = tuple(sorted((s for s in steps if not isinstance(s, Hold)), key=lambda a: (a.relay, type(a).__name__)))
     holds = tuple(sorted((s for s in steps if isinstance(s, Hold)), key=lambda h: (h.relay, h.wanted)))
+    published = pick_published(views, look.record.evidence.published, look.seen, look.spec, frozen=frozen)
+    named = {view.name for view in views}
     return Plan(
-        relays=_sorted(_with_tip(view, look.seen) for view in views),
+        relays=_sorted(replace(_with_tip(v, look.seen), published=v.name in published) for v in views),
         actions=actions,
         holds=holds,
-        warnings=_warnings(look.seen),
+        warnings=(*_warnings(look.seen), *judged.warnings, *_floor_warning(published, look)),
         out_at_most=out,
         estimate=estimate_time(actions, holds, look.spec),
-        partners=_partners(look.seen, {view.name: view for view in views}),
+        partners={name: text for name, text in _partners(look.seen, judged).items() if name not in named},
+        agreed_tip=judged.agreed_tip,
+        evidence=replace(judged.evidence, published=published),
     )
+
+
+def _floor_warning(published: frozenset[str], look: Look) -> tuple[str, ...]:
+    """Warn of too few only if there were enough before: a fleet that is being built is below its floor for a while."""
+    wanted = len(wanted_relays(look.spec))
+    if why_below_floor(len(look.record.evidence.published), wanted, look.spec) is not None:
+        return ()
+    below = why_below_floor(len(published), wanted, look.spec)
+    return (below,) if below is not None else ()
 
 
 def _with_tip(view: RelayView, seen: Observation) -> RelayView:
@@ -204,9 +229,15 @@ def _sorted(views: Iterable[RelayView]) -> tuple[RelayView, ...]:
     return tuple(sorted(views, key=lambda view: (view.name, view.instance.generation if view.instance else 0)))
 
 
-def _partners(seen: Observation, relays: Mapping[str, RelayView]) -> Mapping[str, str]:
-    return {
-        name: "ok" if sighting.verdict is Verdict.OK else f"{sighting.verdict.value}: {sighting.detail}"
-        for name, sighting in sorted(seen.sightings.items())
-        if name not in relays
-    }
+def _partners(seen: Observation, judged: Judgement) -> Mapping[str, str]:
+    """Return what every probed name that is no relay came to, in words."""
+    texts = {}
+    for name, sighting in sorted(seen.sightings.items()):
+        verdict = judged.verdicts.get(name)
+        if sighting.verdict is not Verdict.OK:
+            texts[name] = f"{sighting.verdict.value}: {sighting.detail}"
+        elif verdict is not None and verdict.stand is not Stand.AGREES:
+            texts[name] = verdict.text
+        else:
+            texts[name] = "ok"
+    return texts

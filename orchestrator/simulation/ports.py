@@ -132,9 +132,7 @@ class SimulatedWire:
         self._world = world
         self._partners = partners
 
-    def observe_wire(
-        self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()
-    ) -> Mapping[str, Sighting]:
+    def observe_wire(self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()) -> Mapping[str, Sighting]:
         """Probe."""
         return {target.name: self._probe(target) for target in targets}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.errors import LeaseHeld
-from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
+from orchestrator.fleet.record import Attempt, Evidence, FleetRecord, Identity, LaunchIntent, Lease, Pin
 
 
 class MemoryStore:
@@ -57,6 +57,15 @@ class MemoryStore:
     def save_confirmations(self, names: frozenset[str]) -> None:
         """Replace the confirmations."""
         self._record = replace(self._record, confirmed_retirements=names)
+
+    def save_evidence(self, evidence: Evidence, before: Evidence) -> None:
+        """Replace what looks have seen of the chain."""
+        if self._record.evidence == before:
+            self._record = replace(self._record, evidence=evidence)
+
+    def save_pin(self, pin: Pin | None) -> None:
+        """Replace the operator's word about the chain."""
+        self._record = replace(self._record, pin=pin)
 
     def delete_instance(self, instance_id: str) -> None:
         """Forget an instance that is gone, but not its generation."""
