@@ -65,7 +65,7 @@ def start_partner(lab: Lab, partner: PartnerPlace, network_folder: Path) -> None
         "nsenter",
         f"--net={namespace}",
         "env",
-        f"GENESIS_LAB_FORGE={partner.number}:{len(partner_places(lab.network))}",
+        f"GENESIS_LAB_FORGE={partner.number}",
         f"PYTHONPATH={Path(__file__).resolve().parents[2]}",
         *(str(python), "-m", "orchestrator.lab.node", "run"),
         *("--config", str(folder / "network" / "config.json")),

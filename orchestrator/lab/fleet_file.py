@@ -59,6 +59,7 @@ def render_lab_fleet(
         "connections": {"hard_limit": 64, "soft_limit": 48, "delay_seconds": 1},
         "rollout": {"replace_after": "2m", "retry_after": "5s", "boot_deadline": "3m"},
         "health": {"max_tip_age": "30s", "probe_timeout": "5s"},
+        "trust": {"fork_looks": 3, "return_after": "10s"},
         "ssh": {
             "user": "admin",
             "private_key": str(LABS / lab / "id_ed25519"),

@@ -55,12 +55,15 @@ class LabNode:
     address: str
     version: str = "11.0.1"
     forge: str = ""
+    issuers: int = 1
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
         shutil.copytree(NETWORK, self.folder / "network")
-        self.change_file("shelley-genesis.json", slotLength=SLOT_LENGTH, activeSlotsCoeff=ACTIVE_SLOTS)
+        self.change_file(
+            "shelley-genesis.json", slotLength=SLOT_LENGTH, activeSlotsCoeff=ACTIVE_SLOTS, labIssuers=self.issuers
+        )
         backends = [
             "EKGBackend",
             f"PrometheusSimple suffix {self.address} {METRICS_PORT}",
@@ -159,7 +162,7 @@ def make_node(tmp_path: Path) -> Iterator[Callable[..., LabNode]]:
 
 
 def start_partners(make_node: Callable[..., LabNode]) -> tuple[LabNode, LabNode]:
-    one, other = make_node(forge="0:2"), make_node(forge="1:2")
+    one, other = make_node(forge="0", issuers=2), make_node(forge="1", issuers=2)
     one.name_peers(other)
     other.name_peers(one)
     return one.start(), other.start()
@@ -167,7 +170,7 @@ def start_partners(make_node: Callable[..., LabNode]) -> tuple[LabNode, LabNode]
 
 def test_blocks_of_partners_reach_relays_through_relays(make_node: Callable[..., LabNode]) -> None:
     one, other = start_partners(make_node)
-    near, far = make_node(), make_node()
+    near, far = make_node(issuers=2), make_node(issuers=2)
     near.name_peers(one, other)
     far.name_peers(near)
     near.start()
@@ -177,7 +180,7 @@ def test_blocks_of_partners_reach_relays_through_relays(make_node: Callable[...,
 
 
 def test_a_relay_without_peers_has_no_tip_until_a_reload_names_some(make_node: Callable[..., LabNode]) -> None:
-    partner, relay = make_node(forge="0:1").start(), make_node().start()
+    partner, relay = make_node(forge="0").start(), make_node().start()
     until(lambda: partner.block() >= 2, "the partner makes blocks")
     until(relay.serves, "the relay answers")
     assert relay.block() == 0
@@ -191,7 +194,7 @@ def test_a_relay_without_peers_has_no_tip_until_a_reload_names_some(make_node: C
 
 
 def test_a_peer_that_a_reload_drops_is_followed_no_more(make_node: Callable[..., LabNode]) -> None:
-    partner, relay = make_node(forge="0:1").start(), make_node()
+    partner, relay = make_node(forge="0").start(), make_node()
     relay.name_peers(partner)
     relay.start()
     until(lambda: relay.block() >= 2, "the relay follows")
@@ -204,7 +207,7 @@ def test_a_peer_that_a_reload_drops_is_followed_no_more(make_node: Callable[...,
 
 
 def test_a_bad_topology_on_reload_is_told_on_stderr_and_changes_nothing(make_node: Callable[..., LabNode]) -> None:
-    partner, relay = make_node(forge="0:1").start(), make_node()
+    partner, relay = make_node(forge="0").start(), make_node()
     relay.name_peers(partner)
     relay.start()
     until(lambda: relay.block() >= 2, "the relay follows")
@@ -217,7 +220,7 @@ def test_a_bad_topology_on_reload_is_told_on_stderr_and_changes_nothing(make_nod
 
 
 def test_two_partners_apart_make_two_chains_and_agree_when_joined(make_node: Callable[..., LabNode]) -> None:
-    one, other = make_node(forge="0:2").start(), make_node(forge="1:2").start()
+    one, other = make_node(forge="0", issuers=2).start(), make_node(forge="1", issuers=2).start()
     until(lambda: one.block() >= 5 and other.block() >= 5, "each has a chain of its own")
     assert one.tip() != other.tip()
     other.name_peers(one)
@@ -229,7 +232,7 @@ def test_two_partners_apart_make_two_chains_and_agree_when_joined(make_node: Cal
 
 
 def test_a_clean_stop_leaves_the_marker_and_the_chain(make_node: Callable[..., LabNode]) -> None:
-    node = make_node(forge="0:1").start()
+    node = make_node(forge="0").start()
     until(lambda: node.block() >= 3, "blocks are made")
     assert not node.marker()
     assert node.stop(signal.SIGINT) == 0
@@ -246,7 +249,7 @@ def test_a_clean_stop_leaves_the_marker_and_the_chain(make_node: Callable[..., L
 
 
 def test_a_killed_node_replays_longer_with_its_port_closed_and_says_how_far(make_node: Callable[..., LabNode]) -> None:
-    node = make_node(forge="0:1", environment={"GENESIS_LAB_REPLAY_UNCLEAN_SECONDS": "3600"}).start()
+    node = make_node(forge="0", environment={"GENESIS_LAB_REPLAY_UNCLEAN_SECONDS": "3600"}).start()
     until(lambda: node.block() >= 1, "blocks are made")
     node.stop(signal.SIGKILL)
     assert not node.marker()
@@ -364,7 +367,7 @@ def test_the_new_metrics_server_is_strict(
 
 
 def test_a_release_with_legacy_tracing_speaks_the_legacy_dialect(make_node: Callable[..., LabNode]) -> None:
-    node = make_node(version="10.5.1", forge="0:1")
+    node = make_node(version="10.5.1", forge="0")
     node.change_file(
         "config.json", UseTraceDispatcher=False, hasPrometheus=[node.address, METRICS_PORT], TraceOptions=None
     )

@@ -38,7 +38,7 @@ def test_the_labs_network_is_read_and_its_hashes_are_right() -> None:
     assert {f"{era}GenesisHash" for era in ("Byron", "Shelley", "Alonzo", "Conway")} <= stated.keys()
     genesis = read_config(NETWORK / "config.json", NEW).genesis
     assert (genesis.network_magic, genesis.byron_magic) == (4242, 4242)
-    mean_gap = genesis.slot_length / genesis.active_slots_coefficient
+    mean_gap = genesis.slot_length / genesis.leaders.active_slots_coefficient
     assert timedelta(seconds=0.5) <= mean_gap <= timedelta(seconds=2), "about one block a second"
 
 
@@ -178,7 +178,7 @@ def test_an_unclean_start_takes_longer_than_a_clean_one_unless_told_otherwise() 
 
 @pytest.mark.parametrize(
     "environment",
-    [{"GENESIS_LAB_FORGE": "2:2"}, {"GENESIS_LAB_FORGE": "x"}, {"GENESIS_LAB_STOP_SECONDS": "-1"}],
+    [{"GENESIS_LAB_FORGE": "0:2"}, {"GENESIS_LAB_FORGE": "x"}, {"GENESIS_LAB_STOP_SECONDS": "-1"}],
 )
 def test_a_wrong_setting_is_named(environment: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(environment))):

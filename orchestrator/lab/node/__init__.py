@@ -14,7 +14,8 @@ Pure parts:
     snapshot   the peer snapshot a topology names: fatal, told, or fine
     header     one block's header, and the hash that names it
     chain      the chain: extend, roll back, intersect, and which of two chains is better
-    lottery    which slots an issuer leads
+    lottery    which slots an issuer leads, and which claims to have led one are believed
+    faults     what the lab may want done wrong, as values and as a file
     metrics    figures → Prometheus text, in the dialect of the release
     startup    a topology in the words of the log
 
@@ -25,15 +26,20 @@ Parts that touch the world:
     prometheus the strict little metrics server
     reception  the listening sockets and the limit on accepted connections
     peers      the connections out, as the topology says
+    sessions   what is said on each connection, in and out
     view       the adopted chain between its disk, its followers and the wire
     follow     what a peer shows, taken in
-    forge      blocks of our own, in a partner's node
+    forge      blocks of our own, in a partner's node, or on a fork that the lab asks for
     clock      slots and the time of day
+    behaviour  what the lab wants at the moment, how far strangers are trusted, whose blocks are made
     node       all of it put together; `python -m orchestrator.lab.node` starts it
 
 What the lab may ask (environment of the process):
     GENESIS_LAB_REPLAY_SECONDS           start-up over an existing database, before the port opens (default 0)
     GENESIS_LAB_REPLAY_UNCLEAN_SECONDS   the same when the `clean` marker is missing (default: 5 times as long)
     GENESIS_LAB_STOP_SECONDS             how long a clean stop takes (default 0); `<db>/lab-stop-seconds` overrides it
-    GENESIS_LAB_FORGE=ISSUER:ISSUERS     make blocks: ISSUER is a number from 0, ISSUERS how many share the slots
+    GENESIS_LAB_FORGE=ISSUER             make blocks as this one of the genesis' issuers, counted from 0
+
+What the lab may want at run time: `<db>/lab-fault` (see `faults`; `genesis-fleet lab fault` writes it). How many issuers there
+are is a key of the lab's own in the Shelley genesis, `labIssuers`: every node needs it to tell a block from a forgery.
 """

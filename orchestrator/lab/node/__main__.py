@@ -52,6 +52,11 @@ def _run(options: RunOptions, version: Version, revision: str) -> int:
     try:
         settings = read_settings(os.environ)
         config = read_config(options.config, version)
+        if settings.forge is not None and settings.forge >= config.genesis.leaders.issuers:
+            raise ConfigRefused(
+                f"GENESIS_LAB_FORGE={settings.forge}: the genesis knows {config.genesis.leaders.issuers} issuers, "
+                "numbered from 0 (labIssuers in the Shelley genesis)"
+            )
         topology = read_topology(options.topology, version, config.known_peers, config.consensus_mode)
         log = Log(config.log)
         told = check_snapshot(topology, version, config.genesis.network_magic, config.consensus_mode)

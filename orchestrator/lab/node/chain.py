@@ -139,7 +139,8 @@ def prefers(candidate: Header | None, current: Header | None) -> bool:
     if candidate.number != current.number:
         return candidate.number > current.number
     close = abs(candidate.slot - current.slot) <= SLOTS_OF_A_BATTLE
-    return close and candidate.draw < current.draw
+    # One issuer draws one number a slot: two of its blocks in one slot, on different ones before, are told apart by hash.
+    return close and (candidate.draw, candidate.hash) < (current.draw, current.hash)
 
 
 class Candidate:

@@ -17,7 +17,11 @@ class SlotClock:
 
     def slot_now(self) -> int:
         """Return the slot of this moment."""
-        return int((time.time() - self.start_seconds) / self.slot_seconds)
+        return self.slot_at(time.time())
+
+    def slot_at(self, unix_seconds: float) -> int:
+        """Return the slot of a moment."""
+        return int((unix_seconds - self.start_seconds) / self.slot_seconds)
 
     def seconds_until(self, slot: int) -> float:
         """Return how long until a slot begins; negative once it has."""

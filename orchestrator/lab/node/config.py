@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.spec.genesis import byron_genesis_hash, shelley_genesis_hash
 
+from .lottery import LeaderRules
 from .version import Version, knows_legacy_tracing
 
 ERAS: tuple[tuple[str, Callable[[bytes], str]], ...] = (
@@ -65,10 +66,9 @@ class Genesis:
     byron_magic: int
     system_start: datetime
     slot_length: timedelta
-    active_slots_coefficient: float
     security_parameter: int
     epoch_length: int
-    seed: bytes
+    leaders: LeaderRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +160,16 @@ def _read_genesis(folder: Path, values: Mapping[str, Any]) -> Genesis:
     coefficient = float(shelley["activeSlotsCoeff"])
     if not 0.0 < coefficient <= 1.0:
         raise ConfigRefused(f"activeSlotsCoeff has to be above 0 and at most 1, not {coefficient}")
+    seed = bytes.fromhex(shelley_genesis_hash(files["Shelley"]))
     return Genesis(
         network_magic=int(shelley["networkMagic"]),
         byron_magic=int(byron["protocolConsts"]["protocolMagic"]),
         system_start=datetime.fromisoformat(shelley["systemStart"]).astimezone(UTC),
         slot_length=timedelta(seconds=float(shelley["slotLength"])),
-        active_slots_coefficient=coefficient,
         security_parameter=int(shelley["securityParam"]),
         epoch_length=int(shelley["epochLength"]),
-        seed=bytes.fromhex(shelley_genesis_hash(files["Shelley"])),
+        # A key of the lab's own: the real genesis has stake pools and their stake here.
+        leaders=LeaderRules(seed, int(shelley.get("labIssuers", 1)), coefficient),
     )
 
 

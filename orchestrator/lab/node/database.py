@@ -17,7 +17,7 @@ import fcntl
 import os
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,8 +55,8 @@ class Database:
         """Tell whether there is nothing to replay."""
         return os.fstat(self._log).st_size == 0
 
-    def load_headers(self) -> Iterator[Header]:
-        """Yield all headers that are whole and linked, one at a time; forget what follows the first that is not."""
+    def load_headers(self, believe: Callable[[Header], bool] = lambda _: True) -> Iterator[Header]:
+        """Yield all headers that are whole, linked and believable, one at a time; forget all from the first that is not."""
         good = 0
         previous: Header | None = None
         with (self.folder / "immutable" / "headers.log").open("rb") as log:
@@ -65,7 +65,7 @@ class Database:
                     header = parse_header(encoded)
                 except InvalidHeader:
                     break
-                if why_not_after(header, previous) is not None:
+                if why_not_after(header, previous) is not None or not believe(header):
                     break
                 previous = header
                 self._sizes.append(LENGTH.size + len(encoded))

@@ -1,4 +1,4 @@
-"""Making blocks in the slots that this issuer leads: what a partner's node does, and a relay never.
+"""Making blocks in the slots that an issuer leads: what a partner's node does, and a relay only on a fork that the lab asks for.
 
 It sleeps until the next slot it leads, so that it costs nothing in between. Which slots those are is decided by `lottery`.
 """
@@ -24,6 +24,23 @@ async def forge_blocks(chain: AdoptedChain, clock: SlotClock, lottery: Lottery) 
         if clock.slot_now() > slot:
             slot = clock.slot_now()
             continue
+        forge_block(chain, lottery.issuer, slot, drawn)
+
+
+async def forge_fork(chain: AdoptedChain, clock: SlotClock, lottery: Lottery, since: int) -> None:
+    """Leave the chain after slot `since`, and make every block that the fork's issuer leads from then on, until cancelled.
+
+    Blocks of slots that are over are made too: so all nodes of one fork make the same chain, whenever they are told of it.
+    """
+    newest = chain.chain.tip
+    if newest is None or newest.issuer != lottery.issuer:
+        chain.keep(len(chain.chain) - chain.chain.count_blocks_since(since + 1))
+    slot = since
+    while True:
+        if chain.chain.tip is not None:
+            slot = max(slot, chain.chain.tip.slot)
+        slot, drawn = next_led_slot(lottery, slot + 1)
+        await asyncio.sleep(max(0.0, clock.seconds_until(slot)))
         forge_block(chain, lottery.issuer, slot, drawn)
 
 

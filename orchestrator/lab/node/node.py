@@ -9,43 +9,35 @@ before (configuration, topology, locked database) is read by `__main__`, which c
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
 import signal
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from orchestrator.ouroboros.errors import WireError
-from orchestrator.ouroboros.follower import FollowerSettings, follow_chain
-from orchestrator.ouroboros.server import ServerSettings, serve_session
-from orchestrator.ouroboros.targets import Target
-
-from .chain import Candidate, Chain
+from .behaviour import Behaviour, Parts
+from .chain import Chain
 from .cli import RunOptions
 from .clock import make_clock
 from .config import NodeConfig
 from .database import Database
-from .follow import take_in
-from .forge import forge_blocks
+from .follow import Judge
 from .header import Header
 from .log import Log
-from .lottery import Lottery
+from .lottery import why_not_leader
 from .metrics import Figures, TipFigures, render_metrics
 from .peers import Peers
 from .prometheus import MetricsServer
 from .reception import Reception
+from .sessions import Sessions
 from .settings import Settings, read_stop_time
 from .snapshot import SnapshotRefused, check_snapshot
 from .startup import describe_topology
 from .topology import Topology, TopologyRefused, read_topology
-from .version import Version, exit_code_of_sigterm, wire_versions
+from .version import Version, exit_code_of_sigterm
 from .view import AdoptedChain
 
 REPLAY_STEP_SECONDS = 0.1
-
-# A block maker first follows the others; if nobody answers for this long, it is the first of them.
-LONELY_AFTER_SECONDS = 3.0
 
 # Density is measured over this many slots, some multiple of what one block takes.
 DENSITY_SLOTS = 1000
@@ -88,10 +80,12 @@ class Node:
         self._log = start.log
         self._clock = make_clock(config.genesis)
         self._chain = AdoptedChain(Chain(config.genesis.security_parameter), start.database, self._note_extension)
-        self._reception = Reception(config.accepted_connections, self._serve)
-        self._peers = Peers(start.topology, self._follow)
-        self._followed: set[Target] = set()
-        self._caught_up = asyncio.Event()
+        judge = Judge(config.genesis.leaders, self._clock)
+        self._sessions = Sessions(self._chain, config.genesis.network_magic, start.version, judge, start.log)
+        self._reception = Reception(config.accepted_connections, self._sessions.serve)
+        self._peers = Peers(start.topology, self._sessions.follow)
+        parts = Parts(self._chain, self._clock, self._sessions, self._reception, self._peers)
+        self._behaviour = Behaviour(parts, start.settings, start.database.folder, start.topology, start.log)
         self._extended = False
         self._opened = False
         self._replay_percent: float | None = None
@@ -133,8 +127,8 @@ class Node:
             await self._open_local_socket(group)
             group.create_task(self._reception.run())
             group.create_task(self._peers.run())
-            if self._start.settings.forge is not None:
-                group.create_task(self._forge(*self._start.settings.forge))
+            group.create_task(self._behaviour.keep_looking())
+            group.create_task(self._behaviour.keep_forging())
 
     def _start_metrics(self, group: asyncio.TaskGroup) -> None:
         endpoint = self._start.config.metrics
@@ -161,6 +155,7 @@ class Node:
 
     async def _replay(self) -> None:
         """Load the chain, and take as long over it as the lab wants."""
+        self._behaviour.look()
         database, settings = self._start.database, self._start.settings
         if not database.stopped_cleanly:
             self._log.write(
@@ -174,52 +169,15 @@ class Node:
         while (passed := loop.time() - began) < seconds:
             self._replay_percent = 100.0 * passed / seconds
             await asyncio.sleep(min(REPLAY_STEP_SECONDS, seconds - passed))
-        for header in database.load_headers():
+        rules = self._sessions.judge.rules
+        for header in database.load_headers(
+            lambda each: why_not_leader(rules, each.issuer, each.slot, each.draw) is None
+        ):
             self._chain.chain.extend(header)
         self._replay_percent = 100.0
         tip = self._chain.chain.tip
         at = "genesis (origin)" if tip is None else f"{tip.hash.hex()} at slot {tip.slot}"
         self._log.write("ChainDB.OpenEvent.OpenedDB", "Info", f"Opened db with immutable tip at {at} and tip {at}")
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        versions = wire_versions(self._start.version)
-        settings = ServerSettings(self._start.config.genesis.network_magic, versions=versions)
-        await serve_session(reader, writer, self._chain, settings)
-
-    async def _follow(self, target: Target) -> None:
-        settings = FollowerSettings(versions=wire_versions(self._start.version), must_reply=None)
-        points = tuple(self._chain.chain.recent_points())
-        magic = self._start.config.genesis.network_magic
-        try:
-            async with follow_chain(target, magic, points, settings) as following:
-                self._followed.add(target)
-                candidate = Candidate(following.intersection)
-                self._note_caught_up(following.tip.block)
-                async for event in following.events():
-                    take_in(self._chain, candidate, event, self._clock)
-                    self._note_caught_up(event.tip.block)
-        except (WireError, OSError) as error:
-            self._log.write("Net.PeerSelection.Actions.StatusChangeFailure", "Info", f"{target}: {error}")
-        finally:
-            self._followed.discard(target)
-
-    async def _forge(self, issuer: int, issuers: int) -> None:
-        genesis = self._start.config.genesis
-        topology = self._start.topology
-        alone = not (topology.local_roots or topology.public_roots or topology.bootstrap_peers)
-        while not (alone or self._caught_up.is_set()):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LONELY_AFTER_SECONDS):
-                    await self._caught_up.wait()
-            if not self._followed:
-                break
-        lottery = Lottery(genesis.seed, issuer, issuers, genesis.active_slots_coefficient)
-        await forge_blocks(self._chain, self._clock, lottery)
-
-    def _note_caught_up(self, peers_block: int) -> None:
-        own = self._chain.chain.tip
-        if peers_block <= (own.number if own else 0):
-            self._caught_up.set()
 
     def _note_extension(self, tip: Header, switched: bool) -> None:  # noqa: FBT001 - a callback's only flag
         self._extended = True
@@ -246,13 +204,11 @@ class Node:
         told = judge_snapshot(topology, start)
         if told is not None:
             self._log.write("Startup.NetworkConfigUpdateWarning", "Warning", told)
-        self._peers.change_topology(topology)
+        self._behaviour.change_topology(topology)
         self._log.write("Startup.NetworkConfig", "Info", describe_topology(topology))
 
     def _log_connections(self) -> None:
-        text = (
-            f"inbound {self._reception.connections}, outbound {', '.join(sorted(map(str, self._followed))) or 'none'}"
-        )
+        text = f"inbound {self._reception.connections}, outbound {', '.join(sorted(map(str, self._sessions.followed))) or 'none'}"
         self._log.write("Net.ConnectionManager.Remote.State", "Info", text)
 
     def _ask_to_stop(self, exit_code: int) -> None:
@@ -272,7 +228,7 @@ class Node:
             tip=self._tip_figures(),
             replay_percent=self._replay_percent,
             inbound=self._reception.connections,
-            outbound=len(self._followed),
+            outbound=len(self._sessions.followed),
             known_peers=self._peers.known,
             forks=self._chain.forks,
             served_headers=self._chain.served_headers,

@@ -3,6 +3,9 @@
 Local root groups get as many connections as they ask for warm peers; public roots and bootstrap peers are all dialled, up
 to a limit. Names are looked up again and again, since what they answer changes. A peer that failed rests a little longer each
 time. A change of topology takes effect at once: who is no longer in it is let go. What is spoken with a peer is up to `follow`.
+
+A node that is told to be wary (it has bootstrap peers, and its tip is too old to tell a good chain by) knows only its bootstrap
+peers and those trustable local roots that it already had: a change of local roots waits until it is not wary any more.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ import contextlib
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from orchestrator.ouroboros.targets import Target
 
-from .topology import AccessPoint, Topology
+from .topology import AccessPoint, LocalRootGroup, Topology
 
 FIRST_REST_SECONDS = 0.25
 LONGEST_REST_SECONDS = 8.0
@@ -55,6 +58,8 @@ class Peers:
 
     def __init__(self, topology: Topology, follow: Follow, look_up: LookUp | None = None) -> None:
         self._topology = topology
+        self._local_roots = topology.local_roots
+        self._wary = False
         self._follow = follow
         self._look_up = look_up or look_up_addresses
         self._sessions: dict[Target, asyncio.Task[None]] = {}
@@ -67,13 +72,33 @@ class Peers:
     @property
     def known(self) -> int:
         """Count the peers that the topology's names and addresses stand for."""
-        return len({member for group in wanted_groups(self._topology, self._found) for member in group.members})
+        return len({member for group in wanted_groups(self._in_force(), self._found) for member in group.members})
 
     def change_topology(self, topology: Topology) -> None:
-        """Go over to another topology."""
+        """Go over to another topology; without a word, its local roots are left for later while wary."""
         self._topology = topology
+        self._settle()
+
+    def be_wary(self, *, wary: bool) -> None:
+        """Begin or end to know trusted peers only."""
+        if wary != self._wary:
+            self._wary = wary
+            self._settle()
+
+    def start_anew(self) -> None:
+        """End all sessions, and dial everybody again."""
+        self._rests.clear()
+        for session in self._sessions.values():
+            session.cancel()
+
+    def _settle(self) -> None:
+        if not self._wary:
+            self._local_roots = self._topology.local_roots
         self._look_up_at = 0.0
         self._wake.set()
+
+    def _in_force(self) -> Topology:
+        return pick_trusted(self._topology, self._local_roots) if self._wary else self._topology
 
     async def run(self) -> None:
         """Keep the connections until cancelled."""
@@ -92,7 +117,7 @@ class Peers:
 
     def _start_look_ups(self) -> None:
         """Look names up beside everything else: a resolver that does not answer holds up nobody with an address."""
-        for point in named_points(self._topology):
+        for point in named_points(self._in_force()):
             literal = read_literal(point)
             if literal is not None:
                 self._found[point] = (literal,)
@@ -111,7 +136,7 @@ class Peers:
 
     def _keep_sessions(self, now: float) -> None:
         resting = {target for target, (until, _) in self._rests.items() if until > now}
-        wanted = pick_peers(wanted_groups(self._topology, self._found), set(self._sessions), resting)
+        wanted = pick_peers(wanted_groups(self._in_force(), self._found), set(self._sessions), resting)
         for target, session in self._sessions.items():
             if target not in wanted:
                 session.cancel()
@@ -135,6 +160,12 @@ class Peers:
     def _next_change(self, now: float) -> float:
         rests = [until for until, _ in self._rests.values() if until > now]
         return max(0.0, min([self._look_up_at, *rests]) - now)
+
+
+def pick_trusted(topology: Topology, local_roots: Iterable[LocalRootGroup]) -> Topology:
+    """Return what a wary node goes by: bootstrap peers, and the trustable ones of the local roots it has."""
+    trusted = tuple(group for group in local_roots if group.trustable)
+    return replace(topology, local_roots=trusted, public_roots=())
 
 
 def named_points(topology: Topology) -> Iterator[AccessPoint]:

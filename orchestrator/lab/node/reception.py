@@ -62,6 +62,10 @@ class Reception:
         for listener in self._sockets:
             listener.close()
         self._sockets.clear()
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """End every session; others may begin."""
         for session in self._sessions:
             session.cancel()
 

@@ -19,12 +19,12 @@ UNCLEAN_FACTOR = 5
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How long things take here, and whether this node makes blocks: `forge` is (issuer, issuers)."""
+    """How long things take here, and whether this node makes blocks: `forge` is its number among the issuers."""
 
     replay: timedelta = timedelta()
     replay_unclean: timedelta = timedelta()
     stop: timedelta = timedelta()
-    forge: tuple[int, int] | None = None
+    forge: int | None = None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -38,14 +38,13 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     )
 
 
-def parse_forge(text: str) -> tuple[int, int] | None:
-    """Read `ISSUER:ISSUERS`, as in `0:2` for the first of two; nothing means a node that makes no blocks."""
+def parse_forge(text: str) -> int | None:
+    """Read the number of an issuer; nothing means a node that makes no blocks."""
     if not text:
         return None
-    issuer, _, issuers = text.partition(":")
-    if not (issuer.isdecimal() and issuers.isdecimal() and int(issuer) < int(issuers)):
-        raise ValueError(f"GENESIS_LAB_FORGE={text}: expected ISSUER:ISSUERS, as in 0:2, the first below the second")
-    return int(issuer), int(issuers)
+    if not text.isdecimal():
+        raise ValueError(f"GENESIS_LAB_FORGE={text}: expected the number of an issuer of the genesis, counted from 0")
+    return int(text)
 
 
 def read_stop_time(settings: Settings, database: Path) -> timedelta:

@@ -14,6 +14,7 @@ from orchestrator.ouroboros.server import Backward, ChainUpdate, Forward
 from .chain import Adoption, Chain, read_header
 from .database import Database
 from .header import CONWAY, Header
+from .lottery import LeaderRules
 
 
 class AdoptedChain:
@@ -22,6 +23,8 @@ class AdoptedChain:
     def __init__(self, chain: Chain, database: Database, on_extended: Callable[[Header, bool], None]) -> None:
         self.chain = chain
         self.served_headers = 0
+        # While frozen nothing moves the tip: the lab asked for a stall.
+        self.frozen = False
         self.forks = 0
         self._database = database
         self._on_extended = on_extended
@@ -29,6 +32,8 @@ class AdoptedChain:
 
     def adopt(self, adoption: Adoption) -> None:
         """Go over to another chain, on disk too, and wake everybody who waits."""
+        if self.frozen:
+            return
         switched = adoption.kept < len(self.chain)
         if switched:
             self.forks += 1
@@ -41,6 +46,18 @@ class AdoptedChain:
             self._on_extended(self.chain.tip, switched)
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def keep(self, length: int) -> None:
+        """Give up all but the first `length` blocks."""
+        if length < len(self.chain):
+            self.adopt(Adoption(length, self.header_at(length - 1), ()))
+
+    def drop_unbelievable(self, rules: LeaderRules) -> None:
+        """Give up the blocks of a fork that is over: the newest ones whose issuer these rules do not know."""
+        length = len(self.chain)
+        while (newest := self.header_at(length - 1)) is not None and rules.lottery_of(newest.issuer) is None:
+            length -= 1
+        self.keep(length)
 
     def header_at(self, index: int) -> Header | None:
         """Return the header at this index, None before the first."""
