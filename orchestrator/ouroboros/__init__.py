@@ -13,6 +13,7 @@ Values and codecs, no I/O:
     chainsync   Origin, BlockPoint (Point), Tip, EraHeader, ByronHeader (Header), the eight messages
     targets     Target, parse_target("host:port" | "1.2.3.4:port" | "[v6]:port")
     verdicts    Verdict, ProbeResult, SlotClock
+    judging     from what a peer answered to a verdict and its sentence
 
 Both ends, on asyncio:
     connection  Connection: messages of several protocols over one socket, with limits and timeouts
@@ -22,6 +23,7 @@ Asking a relay (client):
     await probe(target, network_magic, timeouts=ProbeTimeouts(), slot_clock=None, max_tip_age=None,
                 pings=1, points=(), versions=(13, 14, 15), now=time.time) -> ProbeResult
     It never raises for what a peer or the network does; ValueError for questions that make no sense.
+    Each point is asked about on its own, in the same round trip as the tip: result.asked, result.has.
     await probe_all(targets, network_magic, concurrency=200, ...) -> tuple[ProbeResult, ...]   same order
     run_probes(targets, network_magic, ...) -> tuple[ProbeResult, ...]   the same from ordinary code
 

@@ -1,6 +1,6 @@
-"""The asking side: connect, shake hands, ping, ask for the tip, leave; and say what was found as a verdict.
+"""The asking side: connect, shake hands, ping, ask for the tip and about points, leave; and say what was found as a verdict.
 
-Three round trips: connecting, the handshake, and then keep-alive and find-intersect together (each further
+Three round trips: connecting, the handshake, and then keep-alive and every find-intersect together (each further
 ping is one more). The two MsgDone wait for nothing.
 
 Decided 2026-11-22: the questions do not travel together with the handshake proposal, which would save the second
@@ -13,22 +13,29 @@ the rest in the socket until its multiplexer runs), but:
 - the ping would measure the handshake too.
 A sure verdict is worth more than a round trip.
 
-Finding an empty list of points is how the tip is asked for: the answer "not found" carries it.
+Finding an empty list of points is how the tip is asked for: the answer "not found" carries it. It is asked first; then
+each point alone, since a list is answered with its first hit only, and two points of one chain say nothing about
+a third. All questions are sent at once, as one unit. Servers answer one after the other, read in their code: the node's
+runs unpipelined over a queue of 462,000 bytes and its driver keeps what follows a message for the next; gouroboros
+queues what it has decoded and handles the next message when it has answered the last; pallas reads one message a
+call out of a buffer. A found point moves the peer's read pointer for us, which we never use. A peer that hangs up over the
+points has still told its tip, and is judged by it.
 Whether a verdict is a reason to do anything is left to others.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypedDict, Unpack
 
 from .chainsync import (
+    BlockPoint,
     ChainSyncDone,
     FindIntersect,
     IntersectFound,
-    Point,
+    IntersectNotFound,
     Tip,
     decode_chain_sync,
     encode_chain_sync,
@@ -37,16 +44,8 @@ from .chainsync import (
 from .connection import Connection
 from .dialing import NotConnected, dial, shake_hands
 from .errors import ConnectionClosed, PeerTimeout, ProtocolError
-from .handshake import (
-    KNOWN_VERSIONS,
-    AcceptVersion,
-    Refuse,
-    VersionData,
-    VersionMismatch,
-    is_about_magic,
-    magic_in_refusal,
-    offer,
-)
+from .handshake import KNOWN_VERSIONS, AcceptVersion, Refuse, VersionData, magic_in_refusal, offer
+from .judging import judge_other_network, judge_refusal, judge_tip
 from .keepalive import KeepAlive, KeepAliveDone, decode_keep_alive, encode_keep_alive, expect_response
 from .mux import ProtocolId
 from .targets import Target
@@ -54,11 +53,13 @@ from .verdicts import ProbeResult, SlotClock, Verdict
 
 # Cookies are counted from 0 and have 16 bits.
 MOST_PINGS = 2**16
+# Far from what a peer's queue takes (462,000 bytes; a question has 42 and its answer about 90).
+MOST_POINTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeTimeouts:
-    """How long a probe waits for each step; a ping or the tip is one step each.
+    """How long a probe waits for each step; a ping is one, and the tip with all points together is one.
 
     Ten seconds is what the node itself allows for the handshake and for an intersection.
     """
@@ -72,7 +73,7 @@ class ProbeTimeouts:
 class Questions:
     """What a probe asks, and by what it judges the answers.
 
-    `max_tip_age` needs `slot_clock`; `now` gives unix seconds.
+    `max_tip_age` needs `slot_clock`; `now` gives unix seconds. Each of the `points` is a question of its own.
     """
 
     network_magic: int
@@ -80,7 +81,7 @@ class Questions:
     slot_clock: SlotClock | None = None
     max_tip_age: timedelta | None = None
     pings: int = 1
-    points: tuple[Point, ...] = ()
+    points: tuple[BlockPoint, ...] = ()
     versions: tuple[int, ...] = KNOWN_VERSIONS
     now: Callable[[], float] = time.time
 
@@ -90,6 +91,8 @@ class Questions:
         offer(self.versions, VersionData(self.network_magic, initiator_only=True, peer_sharing=False))
         if not 1 <= self.pings <= MOST_PINGS:
             raise ValueError(f"pings is {self.pings}, must be 1 to {MOST_PINGS}")
+        if len(self.points) > MOST_POINTS:
+            raise ValueError(f"{len(self.points)} points to ask about, at most {MOST_POINTS} are allowed")
 
 
 class ProbeOptions(TypedDict, total=False):
@@ -99,9 +102,26 @@ class ProbeOptions(TypedDict, total=False):
     slot_clock: SlotClock | None
     max_tip_age: timedelta | None
     pings: int
-    points: tuple[Point, ...]
+    points: tuple[BlockPoint, ...]
     versions: tuple[int, ...]
     now: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Questions with what they are on the wire, made once for all peers."""
+
+    questions: Questions
+    offered: Mapping[int, VersionData]
+    asked: tuple[FindIntersect, ...]
+    about_the_chain: bytes
+
+
+def _prepare(questions: Questions) -> _Prepared:
+    # A peer that was offered more than initiator-only might use us as a peer of its own.
+    offered = offer(questions.versions, VersionData(questions.network_magic, initiator_only=True, peer_sharing=False))
+    asked = tuple(FindIntersect(points) for points in ((), *((point,) for point in questions.points)))
+    return _Prepared(questions, offered, asked, b"".join(map(encode_chain_sync, asked)))
 
 
 @dataclass(slots=True)
@@ -120,7 +140,7 @@ class _Findings:
 
 async def probe(target: Target, network_magic: int, **options: Unpack[ProbeOptions]) -> ProbeResult:
     """Ask one peer; never raises for anything that peer or network do. Options: see Questions."""
-    return await _probe(target, Questions(network_magic, **options))
+    return await _probe(target, _prepare(Questions(network_magic, **options)))
 
 
 async def probe_all(
@@ -129,12 +149,12 @@ async def probe_all(
     """Ask many peers side by side, at most `concurrency` at a time; results in the targets' order."""
     if concurrency < 1:
         raise ValueError(f"concurrency is {concurrency}, must be at least 1")
-    questions = Questions(network_magic, **options)
+    prepared = _prepare(Questions(network_magic, **options))
     places = asyncio.Semaphore(concurrency)
 
     async def probe_in_turn(target: Target) -> ProbeResult:
         async with places:
-            return await _probe(target, questions)
+            return await _probe(target, prepared)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(probe_in_turn(target)) for target in targets]
@@ -148,13 +168,13 @@ def run_probes(
     return asyncio.run(probe_all(targets, network_magic, concurrency=concurrency, **options))
 
 
-async def _probe(target: Target, questions: Questions) -> ProbeResult:
+async def _probe(target: Target, prepared: _Prepared) -> ProbeResult:
     findings = _Findings(ProbeResult(target.address, target.port, Verdict.NOT_ASKED, "not asked yet"))
     try:
-        async with dial(target, questions.timeouts.connect) as (connection, took):
+        async with dial(target, prepared.questions.timeouts.connect) as (connection, took):
             findings.count_round_trip()
             findings.result = replace(findings.result, connect_rtt_seconds=took)
-            verdict, detail = await _converse(connection, questions, findings)
+            verdict, detail = await _converse(connection, prepared, findings)
     except NotConnected as failure:
         verdict, detail = failure.verdict, str(failure)
     except PeerTimeout as failure:
@@ -168,17 +188,16 @@ async def _probe(target: Target, questions: Questions) -> ProbeResult:
     return replace(findings.result, verdict=verdict, detail=detail)
 
 
-async def _converse(connection: Connection, questions: Questions, findings: _Findings) -> tuple[Verdict, str]:
+async def _converse(connection: Connection, prepared: _Prepared, findings: _Findings) -> tuple[Verdict, str]:
+    questions = prepared.questions
     started = time.monotonic()
-    # A peer that was offered more than initiator-only might use us as a peer of its own.
-    offered = offer(questions.versions, VersionData(questions.network_magic, initiator_only=True, peer_sharing=False))
-    reply = await shake_hands(connection, offered, questions.timeouts.handshake)
+    reply = await shake_hands(connection, prepared.offered, questions.timeouts.handshake)
     findings.count_round_trip()
     findings.result = replace(findings.result, handshake_rtt_seconds=time.monotonic() - started)
     match reply:
         case Refuse():
             findings.result = replace(findings.result, magic=magic_in_refusal(reply.reason))
-            return _judge_refusal(reply, questions)
+            return judge_refusal(reply, questions.network_magic, questions.versions)
         case AcceptVersion(version, data):
             findings.result = replace(
                 findings.result,
@@ -187,48 +206,69 @@ async def _converse(connection: Connection, questions: Questions, findings: _Fin
                 peer_sharing=data.peer_sharing,
             )
     if data.network_magic != questions.network_magic:
-        return Verdict.WRONG_MAGIC, _other_network(data.network_magic, questions)
-    tip = await _ask(connection, questions, findings)
+        return judge_other_network(data.network_magic, questions.network_magic)
+    await _ping(connection, prepared, findings)
+    tip, unanswered = await _hear_of_chain(connection, prepared, findings)
     await _say_goodbye(connection)
-    return _judge_tip(tip, questions, findings)
+    age = questions.slot_clock.age_of(tip, questions.now()) if questions.slot_clock else None
+    findings.result = replace(findings.result, tip_age_seconds=age.total_seconds() if age is not None else None)
+    verdict, detail = judge_tip(tip, age, questions.max_tip_age)
+    return verdict, detail + unanswered
 
 
-def _judge_refusal(refusal: Refuse, questions: Questions) -> tuple[Verdict, str]:
-    reason = refusal.reason
-    if isinstance(reason, VersionMismatch):
-        spoken, offered = (", ".join(map(str, which)) for which in (reason.versions, questions.versions))
-        return Verdict.NO_COMMON_VERSION, f"the peer speaks versions {spoken or 'none'}, offered were {offered}"
-    if is_about_magic(reason):
-        return Verdict.WRONG_MAGIC, _other_network(magic_in_refusal(reason), questions)
-    return Verdict.REFUSED_BY_PEER, f"the peer refused version {reason.version}: {reason.text[:200]}"
-
-
-def _other_network(magic: int | None, questions: Questions) -> str:
-    said = "of another network" if magic is None else f"of the network with magic {magic}"
-    return f"the peer is {said}, not {questions.network_magic}"
-
-
-async def _ask(connection: Connection, questions: Questions, findings: _Findings) -> Tip:
-    """Ping and ask for the tip at once; further pings follow one by one, or they would measure each other."""
-    asked = FindIntersect(questions.points)
+async def _ping(connection: Connection, prepared: _Prepared, findings: _Findings) -> None:
+    """Ping and ask about the chain at once; further pings follow one by one, or they would measure each other."""
     round_trips: list[float] = []
-    for cookie in range(questions.pings):
+    for cookie in range(prepared.questions.pings):
         ping = KeepAlive(cookie)
         messages = [(ProtocolId.KEEP_ALIVE, encode_keep_alive(ping))]
         if cookie == 0:
-            messages.append((ProtocolId.CHAIN_SYNC, encode_chain_sync(asked)))
+            messages.append((ProtocolId.CHAIN_SYNC, prepared.about_the_chain))
         started = time.monotonic()
         await connection.send(*messages)
-        response = await connection.receive(ProtocolId.KEEP_ALIVE, "keep-alive response", questions.timeouts.answer)
+        allowed = prepared.questions.timeouts.answer
+        response = await connection.receive(ProtocolId.KEEP_ALIVE, "keep-alive response", allowed)
         round_trips.append(time.monotonic() - started)
         expect_response(ping, decode_keep_alive(response))
         findings.count_round_trip()
         findings.result = replace(findings.result, keepalive_rtts_seconds=tuple(round_trips))
-    found = await connection.receive(ProtocolId.CHAIN_SYNC, "tip", questions.timeouts.answer)
-    answer = expect_intersection(asked, decode_chain_sync(found))
-    intersection = answer.point if isinstance(answer, IntersectFound) else None
-    findings.result = replace(findings.result, tip=answer.tip, intersection=intersection)
-    return answer.tip
+
+
+async def _hear_of_chain(connection: Connection, prepared: _Prepared, findings: _Findings) -> tuple[Tip, str]:
+    """Take in the tip and what is said of each point; return the newest tip, and what to add if the peer hung up."""
+    allowed = prepared.questions.timeouts.answer
+    try:
+        async with asyncio.timeout(allowed.total_seconds()):
+            tip = (await _hear_answer(connection, prepared.asked[0])).tip
+            findings.result = replace(findings.result, tip=tip)
+            return await _hear_of_points(connection, prepared, findings, tip)
+    except TimeoutError:
+        waiting_for = "tip" if findings.result.tip is None else "answer about every point"
+        raise PeerTimeout(waiting_for, allowed) from None
+
+
+async def _hear_of_points(
+    connection: Connection, prepared: _Prepared, findings: _Findings, tip: Tip
+) -> tuple[Tip, str]:
+    points = prepared.questions.points
+    has: list[BlockPoint] = []
+    heard = 0
+    try:
+        for point, question in zip(points, prepared.asked[1:], strict=True):
+            answer = await _hear_answer(connection, question)
+            heard, tip = heard + 1, answer.tip
+            if isinstance(answer, IntersectFound):
+                has.append(point)
+    except ConnectionClosed:
+        return tip, f"; it hung up over {len(points) - heard} of {len(points)} points"
+    finally:
+        findings.result = replace(findings.result, tip=tip, asked=points[:heard], has=tuple(has))
+    return tip, ""
+
+
+async def _hear_answer(connection: Connection, question: FindIntersect) -> IntersectFound | IntersectNotFound:
+    data = await connection.receive(ProtocolId.CHAIN_SYNC, "answer about the chain", None)
+    return expect_intersection(question, decode_chain_sync(data))
 
 
 async def _say_goodbye(connection: Connection) -> None:
@@ -240,16 +280,3 @@ async def _say_goodbye(connection: Connection) -> None:
         )
     except ConnectionClosed:
         return
-
-
-def _judge_tip(tip: Tip, questions: Questions, findings: _Findings) -> tuple[Verdict, str]:
-    place = "no block yet" if tip.slot is None else f"tip at slot {tip.slot}, block {tip.block}"
-    if questions.slot_clock is None:
-        return Verdict.OK, place
-    age = questions.slot_clock.age_of(tip, questions.now())
-    findings.result = replace(findings.result, tip_age_seconds=age.total_seconds())
-    seconds = age.total_seconds()
-    place = f"{place}, " + (f"{seconds:.1f} s old" if seconds >= 0 else f"{-seconds:.1f} s ahead of this clock")
-    if questions.max_tip_age is not None and age > questions.max_tip_age:
-        return Verdict.STALE_TIP, f"{place}, at most {questions.max_tip_age.total_seconds():g} s is allowed"
-    return Verdict.OK, place

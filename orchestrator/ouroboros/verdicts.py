@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from .chainsync import Point, Tip
+from .chainsync import BlockPoint, Tip
 
 
 class Verdict(Enum):
@@ -53,7 +53,8 @@ class ProbeResult:
     """One probe's findings: the verdict, one sentence of detail, and what was learnt on the way.
 
     `round_trips` counts what was waited for: connecting, the handshake, the questions.
-    `intersection` is the newest of the asked points that the peer's chain has.
+    `tip` is the newest one told. `asked` are the points that were answered, each on its own, in the order of the
+    questions, and `has` those of them that are on the peer's chain; a point that is in neither is not known about.
     """
 
     address: str
@@ -68,5 +69,6 @@ class ProbeResult:
     peer_sharing: bool | None = None
     tip: Tip | None = None
     tip_age_seconds: float | None = None
-    intersection: Point | None = None
+    asked: tuple[BlockPoint, ...] = ()
+    has: tuple[BlockPoint, ...] = ()
     round_trips: int = 0

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.ouroboros.chainsync import Origin, Tip
+from orchestrator.ouroboros.chainsync import IntersectFound, Origin, Tip, encode_chain_sync
 from orchestrator.ouroboros.client import ProbeTimeouts, probe
 from orchestrator.ouroboros.server import ServerSettings
 from orchestrator.ouroboros.verdicts import SlotClock, Verdict
@@ -24,6 +24,7 @@ from tests.ouroboros_peers import (
     a_pong,
     a_relay,
     a_script,
+    a_tip,
     an_acceptance,
     listening,
     unit,
@@ -64,10 +65,49 @@ def test_a_serving_relay_is_ok_with_all_that_was_learnt():
     assert chain.asked == [()]
 
 
-def test_the_newest_of_the_asked_points_is_reported():
-    asked = (a_point(21), a_point(20), a_point(10))
-    assert probing_a_relay(points=asked).intersection == a_point(20)
-    assert probing_a_relay(points=(a_point(21),)).intersection is None
+def test_every_point_is_asked_about_on_its_own():
+    chain, asked = ListChain(10, 20), (a_point(21), a_point(20), a_point(19, branch=1), a_point(10))
+    result = probing_a_relay(chain, points=asked)
+    assert (result.asked, result.has) == (asked, (a_point(20), a_point(10)))
+    assert chain.asked == [(), *((point,) for point in asked)]
+
+
+def test_points_cost_no_round_trip():
+    assert probing_a_relay(points=tuple(map(a_point, range(1000)))).round_trips == 3
+
+
+def test_more_points_than_a_peers_queue_should_hold_are_refused():
+    with pytest.raises(ValueError, match="1001 points to ask about, at most 1000"):
+        probing_a_relay(points=tuple(map(a_point, range(1001))))
+
+
+ABOUT_POINTS = {"points": (a_point(10), a_point(11), a_point(12))}
+NOT_FOUND = unit(2, a_tip(slot=21, block=3))
+FOUND = unit(2, encode_chain_sync(IntersectFound(a_point(10), Tip(a_point(21), 3))))
+
+
+def test_the_tip_reported_is_the_newest_told():
+    result = probing(a_script(ACCEPTANCE, PONG + TIP + FOUND + NOT_FOUND + NOT_FOUND), **ABOUT_POINTS)
+    assert (result.tip, result.has) == (Tip(a_point(21), 3), (a_point(10),))
+
+
+@pytest.mark.parametrize(("answers", "heard"), [(b"", 0), (FOUND, 1), (FOUND + NOT_FOUND, 2)])
+def test_a_peer_that_hangs_up_over_the_points_is_judged_by_its_tip(answers, heard):
+    result = probing(a_script(ACCEPTANCE, PONG + TIP + answers), **ABOUT_POINTS)
+    assert (result.verdict, result.asked) == (Verdict.OK, ABOUT_POINTS["points"][:heard])
+    assert result.detail.endswith(f"; it hung up over {3 - heard} of 3 points")
+
+
+def test_a_peer_that_falls_silent_over_the_points_times_out_and_what_it_said_is_kept():
+    script = a_script(ACCEPTANCE, PONG + TIP + FOUND, then_close=False)
+    result = probing(script, timeouts=ProbeTimeouts(answer=SHORT), **ABOUT_POINTS)
+    assert (result.verdict, result.detail) == (Verdict.ANSWER_TIMEOUT, "no answer about every point within 0.06 s")
+    assert (result.tip, result.asked, result.has) == (Tip(a_point(21), 3), (a_point(10),), (a_point(10),))
+
+
+def test_a_point_that_was_not_asked_about_breaks_the_protocol():
+    result = probing(a_script(ACCEPTANCE, PONG + TIP + NOT_FOUND + FOUND), **ABOUT_POINTS)
+    assert (result.verdict, result.asked) == (Verdict.PROTOCOL_ERROR, (a_point(10),))
 
 
 def test_an_old_tip_is_stale():
