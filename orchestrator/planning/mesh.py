@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from orchestrator.fleet.observation import Observation
-from orchestrator.fleet.relay import wanted_relays
+from orchestrator.fleet.relay import Relay, wanted_relays
 from orchestrator.planning.look import Wanted
 from orchestrator.planning.topology import pick_neighbours, pick_partners
 from orchestrator.rendering.relay import render_relay
@@ -13,16 +14,40 @@ from orchestrator.rendering.values import AccessPoint, RelayNeighbours, Rendered
 from orchestrator.spec.model import FleetSpec
 
 
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Who names whom, by name."""
+
+    relays: tuple[Relay, ...]
+    """Every wanted relay, also those that nobody is to name."""
+    neighbours: Mapping[str, tuple[str, ...]]
+    """Relays that are trusted, most important neighbour first; nobody else is a key or a neighbour."""
+    partners: Mapping[str, tuple[str, ...]]
+    """Partners of every relay."""
+
+
+def plan_mesh(spec: FleetSpec, untrusted: frozenset[str] = frozenset()) -> Mesh:
+    """Choose who names whom. Relays in `untrusted` are named by nobody, and name partners only."""
+    relays = wanted_relays(spec)
+    wanted = spec.topology
+    trusted = [relay for relay in relays if relay.name not in untrusted]
+    return Mesh(
+        relays,
+        pick_neighbours(trusted, wanted.neighbours, wanted.connectivity),
+        pick_partners(relays, [partner.name for partner in spec.partners], wanted.partners_per_relay),
+    )
+
+
 def render_fleet(
     wanted: Wanted, seen: Observation, untrusted: frozenset[str] = frozenset()
 ) -> Mapping[str, RenderedRelay]:
     """Render every wanted relay, by name. Relays in `untrusted` are named by nobody."""
+    return render_mesh(wanted, plan_mesh(wanted.spec, untrusted), relay_addresses(wanted.spec, seen))
+
+
+def render_mesh(wanted: Wanted, mesh: Mesh, addresses: Mapping[str, str]) -> Mapping[str, RenderedRelay]:
+    """Render every relay of a mesh, by name. Neighbours without an address are left out until they have one."""
     spec = wanted.spec
-    relays = wanted_relays(spec)
-    trusted = [relay for relay in relays if relay.name not in untrusted]
-    addresses = relay_addresses(spec, seen)
-    neighbours = pick_neighbours(trusted, spec.topology.neighbours, spec.topology.connectivity)
-    partners = pick_partners(relays, [p.name for p in spec.partners], spec.topology.partners_per_relay)
     partner_points = {p.name: AccessPoint(p.address, p.port) for p in spec.partners}
     return {
         relay.name: render_relay(
@@ -34,13 +59,13 @@ def render_fleet(
                 itself=(addresses[relay.name],) if relay.name in addresses else (),
                 own=tuple(
                     AccessPoint(addresses[name], spec.ports.relay)
-                    for name in neighbours.get(relay.name, ())
+                    for name in mesh.neighbours.get(relay.name, ())
                     if name in addresses
                 ),
-                partners=tuple(partner_points[name] for name in partners[relay.name]),
+                partners=tuple(partner_points[name] for name in mesh.partners[relay.name]),
             ),
         )
-        for relay in relays
+        for relay in mesh.relays
     }
 
 
