@@ -13,23 +13,17 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.ansible_facts import parse_facts
 from orchestrator.adapters.ansible_run import RunEnded, RunRequest, run_playbook
 from orchestrator.adapters.ansible_ssh import is_wrong_key, known_hosts_lines, ssh_args
+from orchestrator.adapters.metrics import NAMES
 from orchestrator.errors import AnsibleNeverRan, AssetsMissing
 from orchestrator.execution.ports import HostDone, HostFailed, HostLost, HostResult, HostTarget
-from orchestrator.fleet.observation import (
-    FileState,
-    HostFacts,
-    HostView,
-    UnitState,
-    Unreachable,
-    Unreadable,
-    WrongHostKey,
-)
+from orchestrator.fleet.observation import HostView, Unreachable, Unreadable, WrongHostKey
 
 KEPT_FAILURES = 20
 """Outputs of failed runs that are kept for reading; the oldest goes."""
@@ -61,7 +55,9 @@ class AnsibleHosts:
         def keep(target: HostTarget, result: HostResult) -> None:
             views[target.instance_id] = view_of(result)
 
-        self.run_intent("inspect", targets, keep)
+        # Which lines of the metrics are worth carrying here is known where they are read.
+        asked = [replace(t, variables={**t.variables, "genesis_metrics_names": list(NAMES)}) for t in targets]
+        self.run_intent("inspect", asked, keep)
         return views
 
     def run_intent(
@@ -176,31 +172,6 @@ def view_of(result: HostResult) -> HostView:
             return WrongHostKey(reason)
         case HostLost(reason=reason):
             return Unreachable(reason)
-
-
-def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreadable:
-    """Read the inspect module's answer; one that does not make sense is no answer."""
-    try:
-        return HostFacts(
-            token=int(raw["token"]),
-            working=str(raw["working"]),
-            host_key=str(raw["host_key"]),
-            one_time_key_wiped=bool(raw["one_time_key_wiped"]),
-            prepared=str(raw["prepared"]),
-            staged=frozenset(map(str, raw["staged"])),
-            release=str(raw["release"]),
-            files={str(path): FileState(**state) for path, state in raw["files"].items()},
-            unit=UnitState(raw["unit"]),
-            unit_enabled=bool(raw["unit_enabled"]),
-            running_restart_digest=str(raw["running_restart_digest"]),
-            running_reload_digest=str(raw["running_reload_digest"]),
-            clean_marker=bool(raw["clean_marker"]),
-            firewall_pending=bool(raw["firewall_pending"]),
-            detail=str(raw["detail"]),
-            store_id=str(raw["store_id"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        return Unreadable(f"answered an inspection with something else: {type(problem).__name__} {problem}")
 
 
 def one_line(message: str) -> str:

@@ -1,6 +1,8 @@
 """Where a node's logs and metrics go, in the dialect its release reads: legacy (iohk-monitoring) or new (trace dispatcher).
 
-Both end alike: one JSON line an event to the journal, and Prometheus text on the host's loopback.
+Both end alike: one JSON line an event to the journal, and Prometheus text on the host's loopback. Whatever else a network
+silences, the two lines of a reload are printed: that the node begins, and the topology it then has. They are how a reload
+is confirmed, and the second is a mere information, which the official configurations keep to themselves.
 """
 
 from __future__ import annotations
@@ -25,6 +27,11 @@ NEW_KEYS_PREFIX = "TraceOption"
 
 # Enough to see a reload confirmed and a replay advance; used where the network's config.json is silent on the matter.
 DEFAULT_SEVERITIES = {"ChainDB": "Info", "Startup": "Info", "Net.PeerSelection": "Warning"}
+
+# The lines of a reload, by the namespace of the new dialect and by the name of the legacy dialect's logger.
+RELOAD_NAMESPACES = ("Startup.NetworkConfig", "Startup.NetworkConfigUpdate")
+LEGACY_RELOAD_LOGGER = "cardano.node.startup"
+PRINTS_INFORMATION = {"Debug", "Info"}
 
 
 def overlay_tracing(document: dict[str, Any], release: str, metrics_port: int) -> dict[str, Any]:
@@ -55,7 +62,21 @@ def _legacy_dialect(document: dict[str, Any], metrics_port: int) -> dict[str, An
     }
     # The EKG page is another open port that nobody here reads.
     kept.pop("hasEKG", None)
-    return {**defaults, **kept, **ours}
+    return _print_legacy_reloads({**defaults, **kept, **ours})
+
+
+def _print_legacy_reloads(document: dict[str, Any]) -> dict[str, Any]:
+    """Lower the two thresholds that a line has to pass: the one of all loggers, and one for this logger, if there is any.
+
+    Configurations made for the new dialect carry a least severity that would silence everything here.
+    """
+    if document.get("minSeverity") not in PRINTS_INFORMATION:
+        document["minSeverity"] = "Info"
+    options = document.get("options")
+    by_logger = options.get("mapSeverity") if isinstance(options, dict) else None
+    if isinstance(options, dict) and isinstance(by_logger, dict):
+        document["options"] = {**options, "mapSeverity": {**by_logger, LEGACY_RELOAD_LOGGER: "Info"}}
+    return document
 
 
 def _new_dialect(document: dict[str, Any], release: str, metrics_port: int) -> dict[str, Any]:
@@ -75,6 +96,9 @@ def _new_dialect(document: dict[str, Any], release: str, metrics_port: int) -> d
         # No Forwarder: without a tracer to take them, its queue is memory for nothing.
         "backends": ["EKGBackend", f"PrometheusSimple suffix 127.0.0.1 {metrics_port}", "Stdout MachineFormat"],
     }
+    for namespace in RELOAD_NAMESPACES:
+        own = namespaces.get(namespace)
+        namespaces[namespace] = {**(own if isinstance(own, dict) else {}), "severity": "Info"}
     return {
         "TraceOptionMetricsPrefix": "cardano.node.metrics.",
         "TraceOptionResourceFrequency": 1000,

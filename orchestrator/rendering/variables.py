@@ -69,6 +69,11 @@ def prepare_variables(
     }
 
 
+def inspect_variables(spec: FleetSpec) -> dict[str, Any]:
+    """Where a look finds the node's metrics: on the host's loopback."""
+    return {"genesis_metrics_port": spec.ports.metrics}
+
+
 def baseline_digest(spec: FleetSpec) -> str:
     """Return what `HostFacts.prepared` must be once a host has the present baseline: the same for all hosts of a fleet."""
     baseline = [layout.USER, PACKAGES, layout.CHAIN_MOUNT, spec.cloud.kind]

@@ -13,18 +13,23 @@ module: genesis_inspect
 short_description: Tell everything the controller wants to know about a host
 description:
   - Writes nothing, takes no lock, and never reports a change.
-options: {}
+options:
+  metrics_port: {description: Port of the node's metrics on the loopback or 0 to leave it alone, type: int, default: 0}
+  metrics_names: {description: What a metric's name must contain to be of interest, type: list, elements: str, default: []}
 author: genesis-fleet
 """
 
-OPTIONS: dict[str, dict[str, object]] = {}
+OPTIONS: dict[str, dict[str, object]] = {
+    "metrics_port": {"type": "int", "default": 0},
+    "metrics_names": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def main() -> None:
     """Look, and answer."""
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     try:
-        facts = inspect(Machine())
+        facts = inspect(Machine(), module.params["metrics_port"], module.params["metrics_names"])
     except (OSError, Refused) as problem:
         module.fail_json(msg=str(explain(problem, "inspecting")), invocation={})
     module.exit_json(changed=False, genesis=facts, invocation={})

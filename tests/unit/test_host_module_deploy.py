@@ -26,6 +26,7 @@ from playbooks.module_utils.genesis.machine import (
     OWED,
     PREPARED,
     RELEASES,
+    RELOAD_SIGNALLED,
     RUN,
     Machine,
     Ran,
@@ -56,6 +57,10 @@ class Systemd:
     stale: str = "no"
     armed: bool = False
     """Whether the way back of the firewall waits for its time."""
+    journal: str = ""
+    """What the node logs when it is told to reload."""
+    root: Path | None = None
+    """Where the unit leaves its note of a reload."""
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, argv: Sequence[str], *, stdin: str = "", timeout_seconds: float = 60) -> Ran:
@@ -72,6 +77,10 @@ class Systemd:
         self.asked.append(command)
         if self.refuses and self.refuses in command:
             return Ran(1, "", f"no to {stdin or command}")
+        if argv[0] == "journalctl":
+            return Ran(0, self.journal, "")
+        if "reload" in argv and self.root is not None:
+            Machine(self.root).at(RELOAD_SIGNALLED).touch()
         if argv[0] == "systemd-run" or command == f"systemctl stop {UNDO}":
             self.armed = argv[0] == "systemd-run"
         return Ran(0, "", "")
@@ -153,7 +162,7 @@ def stage(machine: Machine, sha256: str) -> None:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     systemd = Systemd()
-    host = Host(Machine(tmp_path, systemd), systemd)
+    host = Host(Machine(tmp_path, systemd, pause=lambda _: None), systemd)
     stage(host.machine, SHA256)
     host.runs()
     host.deploy()
@@ -186,6 +195,24 @@ def test_a_first_deploy_writes_all_enables_and_starts(tmp_path: Path) -> None:
 def test_another_topology_reloads(host: Host) -> None:
     host.deploy(topology='{"a": 1}', reload="reload-2")
     assert host.systemd.effects() == ["systemctl --no-block reload cardano-node.service"]
+
+
+def test_a_reload_is_confirmed_by_the_nodes_own_log(host: Host) -> None:
+    host.systemd.root, host.systemd.journal = host.machine.root, "Local Root Groups:\n"
+    report = host.deploy(topology='{"a": 1}', reload="reload-2")
+    assert report.facts["reload"] == "confirmed"
+    assert "node: reload, confirmed" in report.facts["summary"]
+
+
+def test_a_reload_that_nothing_confirms_is_reported_and_no_failure(host: Host) -> None:
+    host.systemd.root = host.machine.root
+    report = host.deploy(topology='{"a": 1}', reload="reload-2")
+    assert report.facts["reload"] == "signalled, not confirmed"
+    assert not host.machine.at(OWED).exists()
+
+
+def test_a_deploy_that_does_not_reload_says_nothing_of_a_reload(host: Host) -> None:
+    assert host.deploy(unit="[Service]\nUser=other\n", restart="restart-2").facts["reload"] == ""
 
 
 def test_another_unit_restarts_after_systemd_took_it_up(host: Host) -> None:

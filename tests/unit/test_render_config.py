@@ -67,6 +67,20 @@ def test_the_networks_own_namespaces_are_kept_under_our_backends() -> None:
     assert "Forwarder" not in options[""]["backends"]
 
 
+@pytest.mark.parametrize("own", [{}, {"Startup": {"severity": "Silence"}}, {"Startup.NetworkConfig": "odd"}])
+def test_a_reload_can_always_be_confirmed_by_the_new_dialects_log(own) -> None:
+    options = config_of("10.6.2", TraceOptions={"": {"severity": "Notice"}, **own})["TraceOptions"]
+    assert options["Startup.NetworkConfig"]["severity"] == "Info"
+    assert options["Startup.NetworkConfigUpdate"]["severity"] == "Info"
+
+
+def test_a_reload_can_always_be_confirmed_by_the_legacy_dialects_log() -> None:
+    quiet = {"mapSeverity": {"cardano.node.startup": "Error", "cardano.node.Mempool": "Error"}}
+    config = config_of("10.5.1", minSeverity="Critical", options=quiet)
+    assert config["minSeverity"] == "Info"
+    assert config["options"]["mapSeverity"] == {"cardano.node.startup": "Info", "cardano.node.Mempool": "Error"}
+
+
 def test_legacy_keys_go_with_the_release_that_removed_them() -> None:
     assert "minSeverity" in config_of("11.0.1")
     assert "minSeverity" not in config_of("11.1.0")

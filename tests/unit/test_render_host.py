@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.rendering import layout
+from playbooks.module_utils.genesis.machine import RELOAD_SIGNALLED
 from tests.rendering_builders import content, fleet_spec, rendered
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
@@ -19,7 +20,15 @@ needs_sshd = pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="nee
 needs_perl = pytest.mark.skipif(shutil.which("perl") is None, reason="needs perl")
 
 UNITS = {"cardano-node.service": layout.NODE_UNIT, "genesis-fleet-firewall.service": layout.FIREWALL_UNIT_FILE}
-PROGRAMS = ("opt/cardano-node/current/bin/cardano-node", "bin/cp", "bin/mv", "bin/kill", "bin/sh", "usr/sbin/nft")
+PROGRAMS = (
+    "opt/cardano-node/current/bin/cardano-node",
+    "bin/cp",
+    "bin/mv",
+    "bin/touch",
+    "bin/kill",
+    "bin/sh",
+    "usr/sbin/nft",
+)
 
 
 def unit_lines(text: str) -> dict[str, list[str]]:
@@ -119,8 +128,9 @@ def test_a_running_node_shows_which_digests_it_started_with_and_last_reloaded() 
     unit = unit_lines(content(rendered(), layout.NODE_UNIT))
     (start,) = unit["ExecStartPre"]
     assert start.split()[1:] == [layout.RESTART_DIGEST, layout.RELOAD_DIGEST, "/run/cardano-node/"]
-    taken, signal, shown = unit["ExecReload"]
+    taken, noted, signal, shown = unit["ExecReload"]
     assert taken.startswith("/bin/cp /etc/cardano-node/reload.digest ")
+    assert noted.endswith(f" {RELOAD_SIGNALLED}")
     assert "kill -HUP" in signal
     assert shown.endswith(" /run/cardano-node/reload.digest")
 

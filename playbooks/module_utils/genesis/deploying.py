@@ -1,8 +1,8 @@
 """Deploy: make files, release link, firewall and unit as wished, in one go, changing only what differs.
 
 Order: claim the host, look, refuse what is not valid or not staged, write, then start what the change asks for. A
-crash anywhere leaves whole files and a note of what is owed, and the next deploy goes on from there. Which host is
-deployed when is decided by the controller.
+crash anywhere leaves whole files and a note of what is owed, and the next deploy goes on from there. Nothing is waited
+for but, some seconds, the node's word that it took up a reload. Which host is deployed when is decided by the controller.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .claim import check_right, claim, read_holder
 from .effects import apply_effects, note_owed, read_owed
 from .files import Difference, Wish, find_differences, parse_wishes, read_file, write_files, write_text
 from .machine import KNOWN, MANIFEST, OWED, Machine, Refused
+from .reloading import Answer, await_answer, read_signalled
 from .showing import show_work
 
 _WEIGHT = {"none": 0, "reload": 1, "restart": 2}
@@ -108,8 +109,10 @@ def deploy(machine: Machine, wanted: Deployment, *, check: bool = False) -> Repo
     with claim(machine, "deploy", wanted.token, wanted.store_id):
         work = look(machine, wanted)
         refuse_invalid(machine, wanted, work)
+        earlier = read_signalled(machine)
         notes = _carry_out(machine, wanted, work) if work.changes else ()
-        return _report(wanted, work, notes)
+        answer = await_answer(machine, earlier) if work.step == "reload" else None
+        return _report(wanted, work, notes, answer)
 
 
 def why_not_now(machine: Machine, wanted: Deployment) -> tuple[str, ...]:
@@ -240,7 +243,8 @@ def _firewall_wish(files: Sequence[Wish]) -> Wish | None:
     return next((wish for wish in files if wish.validate == "nft"), None)
 
 
-def _report(wanted: Deployment, work: Work, notes: Sequence[str] = ()) -> Report:
+def _report(wanted: Deployment, work: Work, notes: Sequence[str] = (), answer: Answer | None = None) -> Report:
+    reload = describe_reload(answer)
     facts = {
         "digest": wanted.digest,
         "files": [difference.wish.path for difference in work.differences],
@@ -250,10 +254,22 @@ def _report(wanted: Deployment, work: Work, notes: Sequence[str] = ()) -> Report
         "unit_was": work.unit.state,
         "enabled": list(work.disabled),
         "firewall": "pending" if work.firewall is not None else "",
+        "reload": reload,
         "notes": list(notes),
-        "summary": _summarise(wanted, work, notes),
+        "summary": _summarise(wanted, work, (reload, *notes)),
     }
     return Report(changed=work.changes, facts=facts, diff=show_work(wanted, work))
+
+
+def describe_reload(answer: Answer | None) -> str:
+    """Say what the node made of the signal; a node that is late is no failure, later looks ask on."""
+    match answer:
+        case None:
+            return ""
+        case Answer(taken=True):
+            return "confirmed"
+        case Answer(said=said):
+            return f"signalled, not confirmed: {said}" if said else "signalled, not confirmed"
 
 
 def _summarise(wanted: Deployment, work: Work, notes: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,10 @@ from typing import Protocol
 UNIT = "cardano-node.service"
 ETC = "/etc/cardano-node"
 RUN = "/run/cardano-node"
+RELOAD_SIGNALLED = f"{RUN}/reload.signalled"
+"""Made by the unit just before it signals: since its time the node's log has to confirm the reload."""
+RELOAD_CONFIRMED = f"{RUN}/reload.confirmed"
+"""Holds the time of the signal that the node was seen to confirm."""
 OPT = "/opt/cardano-node"
 RELEASES = f"{OPT}/releases"
 NETWORKS = f"{OPT}/network"
@@ -102,6 +107,8 @@ class Machine:
 
     root: Path = Path("/")
     run: Runner = run_command
+    pause: Callable[[float], None] = time.sleep
+    """Lets some seconds pass."""
 
     def at(self, path: str) -> Path:
         """Return where an absolute path of the host lies."""

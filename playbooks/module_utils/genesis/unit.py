@@ -13,7 +13,9 @@ from .effects import read_owed
 from .files import Wish
 from .machine import DATABASE, ETC, RUN, UNIT, Machine
 
-_PROPERTIES = "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,Job,ExecMainStatus,NRestarts"
+_PROPERTIES = (
+    "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,Job,ExecMainStatus,NRestarts,MainPID"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class UnitFound:
     running_reload: str
     owed: str
     """A restart or reload that a deploy wrote down before it changed files, and did not get to; empty for none."""
+    pid: int = 0
+    """The node's process; 0 for none."""
 
 
 def read_unit(machine: Machine) -> UnitFound:
@@ -51,6 +55,7 @@ def read_unit(machine: Machine) -> UnitFound:
         running_restart=machine.read_text(f"{RUN}/restart.digest"),
         running_reload=machine.read_text(f"{RUN}/reload.digest"),
         owed=read_owed(machine).step,
+        pid=int(values.get("MainPID") or 0),
     )
 
 
