@@ -58,6 +58,8 @@ def _read_point(item: Mapping[str, Any]) -> ShownPoint:
 def _suspicion(found: Suspicion) -> dict[str, Any]:
     return {
         "common": str(found.common) if found.common is not None else None,
+        "common_block": found.common_block,
+        "parted_block": found.parted_block,
         "looks": found.looks,
         "newest_lacking": str(found.newest_lacking),
         "since": found.since.isoformat(),
@@ -66,8 +68,15 @@ def _suspicion(found: Suspicion) -> dict[str, Any]:
 
 def _read_suspicion(name: str, item: Mapping[str, Any]) -> Suspicion:
     common: ChainPoint | None = parse_point(item["common"]) if item["common"] is not None else None
-    since = datetime.fromisoformat(item["since"])
-    return Suspicion(name, common, int(item["looks"]), parse_point(item["newest_lacking"]), since)
+    return Suspicion(
+        name=name,
+        common=common,
+        common_block=int(item["common_block"]) if item["common_block"] is not None else None,
+        parted_block=int(item["parted_block"]),
+        looks=int(item["looks"]),
+        newest_lacking=parse_point(item["newest_lacking"]),
+        since=datetime.fromisoformat(item["since"]),
+    )
 
 
 def _quarantine(found: Quarantine) -> dict[str, Any]:

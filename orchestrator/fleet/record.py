@@ -60,11 +60,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A relay or partner that has been past a point in common with the others, in looks in a row."""
+    """A relay or partner that has built on another chain than the others', in looks in a row."""
 
     name: str
     common: ChainPoint | None
-    """Newest point in common when this began; None if there was none among those asked about."""
+    """Newest point known to be in common with the others; None if it shared none of those asked about."""
+    common_block: int | None
+    """Block number of that point."""
+    parted_block: int
+    """Block number of the oldest of the others' points that it is known to lack: the chains parted before."""
     looks: int
     """Looks that counted: each saw a block of the others that none before had, and that this one lacks."""
     newest_lacking: ChainPoint

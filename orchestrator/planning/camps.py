@@ -87,21 +87,37 @@ def list_lacking(witness: Witness, points: frozenset[ChainPoint]) -> frozenset[C
     return frozenset(p for p in (points & witness.asked) - witness.has if p.slot <= witness.tip.slot)
 
 
-def depth_past(witness: Witness, points: frozenset[ChainPoint], heights: Heights) -> int:
-    """Return how many blocks the witness has built past the newest point shared with these; at least that many.
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """Where a witness left a chain, as exactly as the points tell: after `common_block`, and before `parted_block`."""
 
-    If none is shared, the chains parted before the oldest that was asked about.
-    """
+    common: ChainPoint | None
+    common_block: int | None
+    """None if none of the points asked about is in common: then nobody knows how deep it goes."""
+    parted_block: int
+
+    def least_depth(self, block: int) -> int:
+        """Return how many blocks a tip at this height is past the common point, at least."""
+        return block - self.parted_block + 1
+
+    def most_depth(self, block: int) -> int | None:
+        """Return how many blocks it is past it, at most; None if that is not known."""
+        return block - self.common_block if self.common_block is not None else None
+
+
+def find_parting(witness: Witness, points: frozenset[ChainPoint], heights: Heights) -> Parting | None:
+    """Return where the witness left the chain with these points, None if it contradicts none of them."""
+    lacking = [heights[point] for point in list_lacking(witness, points) if point in heights]
+    if not lacking:
+        return None
     common = find_common(witness.has, points, heights)
-    if common is not None:
-        return witness.block - heights[common]
-    oldest = min((heights[point] for point in points & witness.asked if point in heights), default=witness.block)
-    return max(witness.block - oldest + 1, 0)
+    return Parting(common, heights[common] if common is not None else None, min(lacking))
 
 
 def is_apart(witness: Witness, points: frozenset[ChainPoint], heights: Heights, fork_depth: int) -> bool:
-    """Whether a witness is on another chain than the one with these points, by more than a slot battle."""
-    return bool(list_lacking(witness, points)) and depth_past(witness, points, heights) > fork_depth
+    """Whether a witness is on another chain than the one with these points, by more than a slot battle for certain."""
+    parting = find_parting(witness, points, heights)
+    return parting is not None and parting.least_depth(witness.block) > fork_depth
 
 
 def find_camps(witnesses: Iterable[Witness], heights: Heights, fork_depth: int) -> tuple[Camp, ...]:

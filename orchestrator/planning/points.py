@@ -14,20 +14,17 @@ from datetime import datetime
 from orchestrator.fleet.chain import ChainPoint, ShownPoint
 from orchestrator.fleet.observation import Sighting
 
-DENSE_BLOCKS = 6
-"""Below the newest block, so many heights are kept whole: one more than the default depth of a fork."""
-
 MOST_BRANCHES = 4
 """Points kept of one height."""
 
-MOST_POINTS = 32
+MOST_SPARSE_POINTS = 24
 
 MOST_NAMES = 8
 """Names kept of those who showed one point: it only matters whether it was more than one."""
 
 
 def note_points(
-    known: Iterable[ShownPoint], sightings: Mapping[str, Sighting], now: datetime
+    known: Iterable[ShownPoint], sightings: Mapping[str, Sighting], now: datetime, fork_depth: int
 ) -> tuple[ShownPoint, ...]:
     """Return the points to keep after this look, newest first: those known before, and the tips shown now."""
     points = {shown.point: shown for shown in known}
@@ -38,11 +35,14 @@ def note_points(
         if len(before.shown_by) < MOST_NAMES:
             before = replace(before, shown_by=before.shown_by | {name})
         points[sighting.tip] = before
-    return thin_out(points.values())
+    return thin_out(points.values(), fork_depth)
 
 
-def thin_out(points: Iterable[ShownPoint]) -> tuple[ShownPoint, ...]:
-    """Drop what later looks need not ask about; newest first, the same for any order of the input."""
+def thin_out(points: Iterable[ShownPoint], fork_depth: int) -> tuple[ShownPoint, ...]:
+    """Drop what later looks need not ask about; newest first, the same for any order of the input.
+
+    The heights that a fork's depth is told by are all kept.
+    """
     ordered = sorted(points, key=lambda shown: (-shown.block, -len(shown.shown_by), shown.point))
     if not ordered:
         return ()
@@ -51,7 +51,7 @@ def thin_out(points: Iterable[ShownPoint]) -> tuple[ShownPoint, ...]:
     buckets: dict[int, list[ShownPoint]] = {}
     for shown in ordered:
         distance = newest - shown.block
-        if distance < DENSE_BLOCKS:
+        if distance <= fork_depth:
             if sum(1 for other in kept if other.block == shown.block) < MOST_BRANCHES:
                 kept.append(shown)
         else:
@@ -59,7 +59,7 @@ def thin_out(points: Iterable[ShownPoint]) -> tuple[ShownPoint, ...]:
     # The oldest of each bucket: it is the one that moves on into the next, so no bucket runs empty for long. One that
     # several have shown comes first, or a lonely fork would push the others' chain out of memory.
     kept.extend(min(bucket, key=lambda s: (len(s.shown_by) < 2, s.block, s.point)) for bucket in buckets.values())
-    return tuple(kept[:MOST_POINTS])
+    return tuple(kept[: fork_depth + MOST_SPARSE_POINTS])
 
 
 def heights_of(points: Iterable[ShownPoint], sightings: Iterable[Sighting]) -> dict[ChainPoint, int]:

@@ -204,12 +204,9 @@ def _assemble(
 
 
 def _floor_warning(published: frozenset[str], look: Look) -> tuple[str, ...]:
-    """Warn of too few only if there were enough before: a fleet that is being built is below its floor for a while."""
-    wanted = len(wanted_relays(look.spec))
-    if why_below_floor(len(look.record.evidence.published), wanted, look.spec) is not None:
-        return ()
-    below = why_below_floor(len(published), wanted, look.spec)
-    return (below,) if below is not None else ()
+    """Warn of too few, unless the fleet is only about to begin."""
+    below = why_below_floor(len(published), len(wanted_relays(look.spec)), look.spec)
+    return (below,) if below is not None and look.record.evidence.published else ()
 
 
 def _with_tip(view: RelayView, seen: Observation) -> RelayView:

@@ -17,12 +17,10 @@ from orchestrator.fleet.record import Evidence, Quarantine, Suspicion
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.camps import (
     TOLD,
+    Parting,
     Witness,
-    depth_past,
     find_camps,
-    find_common,
-    is_apart,
-    list_lacking,
+    find_parting,
     make_witness,
 )
 from orchestrator.planning.court import Court, contradicts_pin, open_court, weigh_camps
@@ -86,7 +84,7 @@ def judge_chain(look: Look, releases: Mapping[str, str]) -> Judgement:
     quarantines = _list_quarantines(court, verdicts)
     evidence = replace(
         look.record.evidence,
-        points=note_points(look.record.evidence.points, sightings, look.now),
+        points=note_points(look.record.evidence.points, sightings, look.now, look.spec.trust.fork_depth),
         suspicions=suspicions,
         quarantines=quarantines,
     )
@@ -132,20 +130,25 @@ def _suspect(witness: Witness, court: Court) -> Suspicion | None:
     """Return the suspicion against a witness after this look, None if there is none."""
     if court.reference is None or witness.name in court.spared or court.look.record.pin is not None:
         return None
-    if not is_apart(witness, court.chain, court.heights, court.look.spec.trust.fork_depth):
+    parting = find_parting(witness, court.chain, court.heights)
+    if parting is None:
         return None
     lacking = max((court.chain & witness.asked) - witness.has)
-    common = find_common(witness.has, court.chain, court.heights)
     before = court.look.record.evidence.suspicions.get(witness.name)
-    if before is None or _advanced(common, before.common):
-        return Suspicion(witness.name, common, 1, lacking, court.look.now)
+    if before is None or _advanced(parting.common, before.common):
+        if parting.least_depth(witness.block) <= court.look.spec.trust.fork_depth:
+            return None
+        place = (parting.common, parting.common_block, parting.parted_block)
+        return Suspicion(witness.name, *place, looks=1, newest_lacking=lacking, since=court.look.now)
+    # Points are forgotten downwards: what was known better before, still is.
+    found = replace(before, parted_block=min(before.parted_block, parting.parted_block))
     if lacking.slot <= before.newest_lacking.slot:
-        return replace(before, common=common)
-    return replace(before, common=common, looks=before.looks + 1, newest_lacking=lacking)
+        return found
+    return replace(found, looks=before.looks + 1, newest_lacking=lacking)
 
 
 def _advanced(common: ChainPoint | None, before: ChainPoint | None) -> bool:
-    """Whether it has taken blocks of the others since: then what was seen was a slot battle. Points are forgotten downwards."""
+    """Whether it has taken blocks of the others since: then what was seen was a slot battle."""
     return common is not None and (before is None or common.slot > before.slot)
 
 
@@ -157,7 +160,7 @@ def _judge(
     if witness is None:
         told = sighting.verdict in TOLD
         return ChainVerdict(Stand.CANNOT_TELL, "has no block yet" if told else "shows no tip")
-    if contradicts_pin(witness, court):
+    if court.reference is not None and contradicts_pin(witness, court):
         pin = court.look.record.pin
         assert pin is not None  # noqa: S101 - nothing contradicts a pin that is not there
         text = f"is at {witness.tip.short} without the pinned point {pin.point.short}"
@@ -179,25 +182,36 @@ def _judge_magic(sighting: Sighting, court: Court) -> ChainVerdict:
 
 
 def _judge_suspicion(witness: Witness, suspicion: Suspicion, court: Court) -> ChainVerdict:
-    depth = depth_past(witness, court.chain, court.heights)
     needed = court.look.spec.trust.fork_looks
-    if suspicion.common is None:
-        place = f"forked before every point known (depth {depth} blocks or more)"
-    else:
-        place = f"forked at slot {suspicion.common.slot} (depth {depth} blocks)"
-    lacks = len(list_lacking(witness, court.chain))
-    proof = f"at {witness.tip.short}; lacks {lacks} points of {len(court.reference.members) if court.reference else 0} others"
+    at = "before every point known" if suspicion.common is None else f"at slot {suspicion.common.slot}"
+    parting = Parting(suspicion.common, suspicion.common_block, suspicion.parted_block)
+    depth = _count_between(parting.least_depth(witness.block), parting.most_depth(witness.block))
+    others = len(court.reference.members) if court.reference is not None else 0
+    text = f"forked {at} (depth {depth} blocks), now at {witness.tip.short}, against {others} others"
     if suspicion.looks >= needed:
-        return ChainVerdict(Stand.FORKED, f"{place}, {proof}")
-    return ChainVerdict(Stand.SUSPECTED, f"{place}, {proof}; proven in {needed - suspicion.looks} more looks")
+        return ChainVerdict(Stand.FORKED, text)
+    return ChainVerdict(Stand.SUSPECTED, f"{text}; proven in {needed - suspicion.looks} more looks")
+
+
+def _count_between(least: int, most: int | None) -> str:
+    if most is None:
+        return f"{least} or more"
+    return str(most) if least >= most else f"{least} to {most}"
 
 
 def _judge_lag(name: str, witness: Witness, court: Court) -> ChainVerdict:
     if court.reference is None:
         return ChainVerdict(Stand.CANNOT_TELL, "cannot tell: no quorum of relays and partners")
     behind = _behind_seconds(name, court)
+    depth = court.look.spec.trust.fork_depth
+    parting = find_parting(witness, court.chain, court.heights)
+    most = parting.most_depth(witness.block) if parting is not None else 0
+    if parting is not None and (most is None or most > depth):
+        between = _count_between(parting.least_depth(witness.block), most)
+        text = f"cannot tell: differs in its newest {between} blocks, a slot battle or a fork; the next looks will tell"
+        return ChainVerdict(Stand.CANNOT_TELL, text, behind)
     best = max(m.block for m in court.reference.members)
-    if best - witness.block <= court.look.spec.trust.fork_depth:
+    if best - witness.block <= depth:
         who = "the others" if court.reference.partners else "the rest of the fleet; no partner's chain is known"
         return ChainVerdict(Stand.AGREES, f"agrees with {who}", behind)
     slots = max(m.tip.slot for m in court.reference.members) - witness.tip.slot

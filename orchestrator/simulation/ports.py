@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from orchestrator.errors import AnsibleNeverRan
 from orchestrator.execution.ports import (
@@ -26,8 +27,6 @@ from orchestrator.fleet.observation import (
     WrongHostKey,
 )
 from orchestrator.simulation.world import SimulatedHost, World
-
-FRESH_SECONDS = 5.0
 
 
 class SimulatedKeys:
@@ -128,24 +127,47 @@ class SimulatedHosts:
 class SimulatedWire:
     """Relays and partners as a probe sees them."""
 
-    def __init__(self, world: World, partners: Sequence[str]) -> None:
+    def __init__(self, world: World, partners: Sequence[str], magic: int, max_tip_age: timedelta) -> None:
         self._world = world
         self._partners = partners
+        self._magic = magic
+        self._max_tip_age = max_tip_age
 
     def observe_wire(self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()) -> Mapping[str, Sighting]:
         """Probe."""
-        return {target.name: self._probe(target) for target in targets}
+        return {target.name: self._probe(target, points) for target in targets}
 
-    def _probe(self, target: ProbeTarget) -> Sighting:
-        slot = int(self._world.clock.now().timestamp())
+    def _probe(self, target: ProbeTarget, points: Sequence[ChainPoint]) -> Sighting:
         if target.name in self._partners:
-            return Sighting(Verdict.OK, "", slot, slot, "00", FRESH_SECONDS)
+            return self._answer(target.name, points)
         for host in self._world.hosts.values():
             if host.instance.relay == target.name and host.instance.address == target.address:
                 if self._world.serves(host):
-                    return Sighting(Verdict.OK, "", slot, slot, "00", FRESH_SECONDS)
+                    return self._answer(target.name, points)
                 return Sighting(Verdict.REFUSED if self._world.is_up(host) else Verdict.CONNECT_TIMEOUT, "simulated")
         return Sighting(Verdict.NO_ROUTE, "simulated")
+
+    def _answer(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
+        faults, chain = self._world.faults, self._world.chain
+        if name in faults.saturated:
+            return Sighting(Verdict.HANDSHAKE_TIMEOUT, "simulated: no handshake")
+        if name in faults.other_network:
+            return Sighting(Verdict.WRONG_MAGIC, f"the peer is of the network with magic {self._magic + 1}")
+        slot = int(self._world.clock.now().timestamp())
+        tip, block = chain.tip_of(name, slot)
+        age = float(slot - tip.slot)
+        stale = age > self._max_tip_age.total_seconds()
+        return Sighting(
+            verdict=Verdict.STALE_TIP if stale else Verdict.OK,
+            detail=f"tip at slot {tip.slot}",
+            tip_slot=tip.slot,
+            tip_block=block,
+            tip_hash=tip.hash,
+            tip_age_seconds=age,
+            round_trip_seconds=0.02,
+            asked=frozenset(points),
+            has=chain.select_known(name, slot, points),
+        )
 
 
 def _file_state(file: Mapping[str, str]) -> FileState:

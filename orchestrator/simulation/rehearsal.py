@@ -58,7 +58,8 @@ class Rehearsal:
         spec, clock = self.wanted.spec, self.world.clock
         cloud = SimulatedCloud(self.world, spec, self.store.load().store_id)
         hosts = SimulatedHosts(self.world)
-        wire = SimulatedWire(self.world, [partner.name for partner in spec.partners])
+        partners = [partner.name for partner in spec.partners]
+        wire = SimulatedWire(self.world, partners, spec.network.magic, spec.health.max_tip_age)
         background = VirtualBackground(clock, self._duration)
         return Eyes(cloud, hosts, wire), Hands(cloud, hosts, self.store, clock, SimulatedKeys(), background)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from orchestrator.fleet.observation import FileState, HostFacts, Instance, InstanceState, UnitState
+from orchestrator.simulation.chain import SimulatedChain
 from orchestrator.simulation.time import VirtualClock
 
 
@@ -70,6 +71,10 @@ class Faults:
     lost_during: set[tuple[str, str]] = field(default_factory=set)
     """(intent, relay): the next such work on it breaks off before anything was done."""
     ansible_never_runs: bool = False
+    saturated: set[str] = field(default_factory=set)
+    """Relays or partners that accept and never answer: at their hard limit, or hanging."""
+    other_network: set[str] = field(default_factory=set)
+    """Relays or partners whose handshake names another magic."""
 
 
 @dataclass(slots=True)
@@ -88,6 +93,7 @@ class World:
     launches: int = 0
     numbers: int = 0
     """Disks and addresses made so far: none gets the name of an earlier one."""
+    chain: SimulatedChain = field(default_factory=SimulatedChain)
     effects: int = 0
     crash_at: int | None = None
     """Effect number at which the controller dies, before the effect."""

@@ -194,7 +194,7 @@ class HealthSpec(Model):
 class TrustSpec(Model):
     """When a relay counts as being on the right chain. Trust needs partners: a fleet cannot vouch for itself."""
 
-    fork_depth: Annotated[int, Field(ge=1, le=2160)] = 5
+    fork_depth: Annotated[int, Field(ge=1, le=50)] = 5
     """A tip more than this many blocks past the newest point in common with the others is a fork; less is a slot battle."""
     fork_looks: Annotated[int, Field(ge=1, le=100)] = 3
     """Looks in a row, each with a new block of the others, until a fork counts as proven."""
