@@ -45,7 +45,7 @@ def test_every_neighbour_is_named_in_exactly_one_group_and_all_are_wanted(values
 @given(own=groups, partners=groups, itself=points)
 def test_a_relay_among_its_own_peers_is_always_found(own, partners, itself) -> None:
     made = topology_document(TopologyValues((), -1, False), RelayNeighbours((*own, itself), partners))
-    assert any("the relay itself" in fault for fault in find_faults(made, frozenset({itself})))
+    assert any("the node itself" in fault for fault in find_faults(made, frozenset({itself})))
 
 
 def test_own_relays_and_partners_are_groups_of_their_own_trustable_and_not_advertised() -> None:
@@ -62,13 +62,16 @@ def test_own_relays_and_partners_are_groups_of_their_own_trustable_and_not_adver
 @pytest.mark.parametrize(
     ("group", "fault"),
     [
-        ({"hotvalency": 1}, "unknown key hotvalency"),
-        ({"hotValency": 2, "warmValency": 1}, "do not fit"),
-        ({"hotValency": 9, "warmValency": 9}, "do not fit"),
-        ({"accessPoints": [{"address": "192.0.2.1", "port": "3001"}]}, "port '3001' is not between"),
+        ({"hotvalency": 1}, 'unknown key "hotvalency" (did you mean hotValency?)'),
+        ({"hotValency": 1, "warmValency": 0}, "drops the whole group"),
+        ({"hotValency": 9, "warmValency": 9}, "hotValency is 9 for 1 member"),
+        ({"accessPoints": [{"address": "192.0.2.1", "port": "3001"}]}, 'the port is "3001"'),
         ({"accessPoints": [{"address": "192.0.2.1", "port": 70000}]}, "port 70000 is not between"),
         ({"accessPoints": [{"address": "::", "port": 3001}]}, "no address to connect to"),
-        ({"accessPoints": [{"address": "a.example", "port": 1}, {"address": "a.example", "port": 1}]}, "named twice"),
+        (
+            {"accessPoints": [{"address": "a.example", "port": 1}, {"address": "a.example", "port": 1}]},
+            "among the local roots already",
+        ),
     ],
 )
 def test_what_the_node_would_misread_in_silence_is_a_fault(group, fault) -> None:
@@ -77,8 +80,14 @@ def test_what_the_node_would_misread_in_silence_is_a_fault(group, fault) -> None
     assert any(fault in found for found in find_faults(made, frozenset()))
 
 
+def test_bootstrap_peers_on_our_own_relays_are_a_fault() -> None:
+    made = topology_document(TopologyValues((), -1, False), neighbours("192.0.2.1"))
+    made["bootstrapPeers"] = [{"address": "demo.example", "port": 3001}]
+    assert find_faults(made, frozenset()) == ("bootstrapPeers must be null on our own relays",)
+
+
 def test_a_neighbour_without_address_is_refused_by_name() -> None:
-    with pytest.raises(RenderFailed, match=r"topology.json of demo-eu-central-1-01: 0.0.0.0 is no address"):
+    with pytest.raises(RenderFailed, match=r"topology.json of demo-eu-central-1-01: .*0.0.0.0; it is no address"):
         rendered(known=neighbours("0.0.0.0"))
 
 
@@ -102,10 +111,10 @@ def test_without_ledger_peers_no_snapshot_is_written() -> None:
 @pytest.mark.parametrize(
     ("release", "after", "snapshot", "cause"),
     [
-        ("10.7.1", 0, json.dumps(OLD_SNAPSHOT), r"for node 10.6 and earlier, and 10.7.1 is a newer one"),
-        ("10.6.1", 0, json.dumps(NEW_SNAPSHOT), r"for node 10.7 and later, and 10.6.1 is an older one"),
+        ("10.7.1", 0, json.dumps(OLD_SNAPSHOT), r"for node 10.6 and earlier, and this one is 10.7.1"),
+        ("10.6.1", 0, json.dumps(NEW_SNAPSHOT), r"for node 10.7 and later, and this one is 10.6.1"),
         ("10.7.1", 0, json.dumps({**NEW_SNAPSHOT, "NetworkMagic": 1}), r"magic 1, not 42"),
-        ("10.7.1", 501, json.dumps(NEW_SNAPSHOT), r"of slot 500, before use_ledger_after_slot 501"),
+        ("10.7.1", 501, json.dumps(NEW_SNAPSHOT), r"of slot 500, useLedgerAfterSlot is 501"),
         ("10.7.1", 0, json.dumps({**NEW_SNAPSHOT, "Point": None}), r"says no slot"),
         ("10.7.1", 0, "{}", r"no bigLedgerPools"),
         ("10.7.1", 0, "<html>", r"is no JSON"),
