@@ -19,6 +19,7 @@ from orchestrator.cli.wiring import Controller, load_wanted, observe_cloud_alone
 from orchestrator.errors import FleetError
 from orchestrator.execution.cycle import Round, look_and_plan, save_evidence, why_not_ours
 from orchestrator.fleet.observation import CloudView, Observation
+from orchestrator.fleet.record import Pin
 from orchestrator.planning.mesh import render_fleet
 from orchestrator.rendering.values import RenderedRelay
 
@@ -45,19 +46,30 @@ def progress(console: Console, what: str) -> Iterator[None]:
 
 
 def look(
-    controller: Controller, console: Console, confirmed: frozenset[str] = frozenset(), *, afresh: bool = False
+    controller: Controller,
+    console: Console,
+    confirmed: frozenset[str] = frozenset(),
+    *,
+    afresh: bool = False,
+    pin: Pin | None = None,
 ) -> Round:
-    """Look once, showing that we do. `afresh`: what was given up is planned again."""
+    """Look once, showing that we do. `afresh`: what was given up is planned again. `pin`: as if it were pinned already."""
     with progress(console, f"looking at {controller.spec.fleet}: cloud, hosts, wire"):
-        return look_quietly(controller, confirmed, afresh=afresh)
+        return look_quietly(controller, confirmed, afresh=afresh, pin=pin)
 
 
-def look_quietly(controller: Controller, confirmed: frozenset[str] = frozenset(), *, afresh: bool = False) -> Round:
+def look_quietly(
+    controller: Controller,
+    confirmed: frozenset[str] = frozenset(),
+    *,
+    afresh: bool = False,
+    pin: Pin | None = None,
+) -> Round:
     """Look once, and keep what was seen of the chain: the next look needs it to tell a fork from a slot battle."""
-    clock, wanted = controller.hands.clock, controller.wanted
-    found = look_and_plan(controller.eyes, controller.store, clock, wanted, confirmed=confirmed, afresh=afresh)
-    if why_not_ours(found.look.seen, found.look.record) is None:
-        save_evidence(controller.store, found)
+    clock, wanted, store = controller.hands.clock, controller.wanted, controller.store
+    found = look_and_plan(controller.eyes, store, clock, wanted, confirmed=confirmed, afresh=afresh, pin=pin)
+    if why_not_ours(found.look.seen, found.look.record) is None and pin is None:
+        save_evidence(store, found)
     return found
 
 

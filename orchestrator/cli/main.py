@@ -22,6 +22,7 @@ from orchestrator.cli.looking import inventory_command, plan_command, render_com
 from orchestrator.cli.probing import probe_command
 from orchestrator.cli.starting import completion_command, init_command, schema_command, validate_command
 from orchestrator.cli.topology import topology_group
+from orchestrator.cli.trusting import trust_group
 from orchestrator.errors import FleetError
 
 WRONG_USAGE = 64
@@ -64,6 +65,7 @@ for command in (
     inventory_command,
     adopt_command,
     topology_group,
+    trust_group,
     lab_group,
     completion_command,
 ):

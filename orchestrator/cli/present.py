@@ -15,6 +15,7 @@ from orchestrator.cli.tables import Column, fit_table
 from orchestrator.execution.cycle import Round
 from orchestrator.fleet.observation import InFlight
 from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, Prepare, RelayView
+from orchestrator.planning.trust import Stand
 
 COLOURS = {Health.HEALTHY: "green", Health.UNHEALTHY: "yellow", Health.UNKNOWN: "magenta"}
 
@@ -34,6 +35,9 @@ def relay_json(view: RelayView) -> dict[str, Any]:
         "instance": view.instance.instance_id if view.instance else None,
         "tip_slot": view.tip_slot,
         "tip_age_seconds": view.tip_age_seconds,
+        "chain": view.chain,
+        "published": view.published,
+        "notes": list(view.notes),
     }
 
 
@@ -45,7 +49,9 @@ def summary_json(plan: Plan) -> dict[str, Any]:
         "serving": sum(1 for view in wanted if view.health is Health.HEALTHY),
         "unknown": sum(1 for view in wanted if view.health is Health.UNKNOWN),
         "phases": dict(sorted(Counter(view.phase.value for view in plan.relays).items())),
+        "published": sum(1 for view in wanted if view.published),
         "partners": dict(plan.partners),
+        "agreed_tip": str(plan.agreed_tip) if plan.agreed_tip is not None else None,
         "warnings": list(plan.warnings),
     }
 
@@ -103,16 +109,21 @@ def _age(seconds: float | None) -> str:
 
 
 def describe_why(view: RelayView) -> str:
-    """Return the reason of a view; for a serving relay with drift, what differs."""
+    """Return the reason of a view; what differs on a serving relay; what is odd about its chain, and beside."""
+    parts = [view.reason]
     if view.phase is Phase.SERVING and view.drift:
-        return f"serves; differs in {', '.join(view.drift)}"
-    return view.reason
+        parts = [f"serves; differs in {', '.join(view.drift)}"]
+    if view.chain and view.chain not in view.reason and not view.chain.startswith(Stand.AGREES.value):
+        parts.append(view.chain)
+    if view.phase is Phase.SERVING and not view.published:
+        parts.append("not published")
+    return "; ".join((*parts, *view.notes))
 
 
 def summary_line(plan: Plan) -> str:
     """Return the line that a status ends with."""
     counts = summary_json(plan)
-    line = f"{counts['serving']} of {counts['wanted']} serving"
+    line = f"{counts['serving']} of {counts['wanted']} serving, {counts['published']} published"
     if counts["unknown"]:
         line += f", {counts['unknown']} unknown"
     partners = [f"{name}: {verdict}" for name, verdict in plan.partners.items()]

@@ -17,7 +17,7 @@ from orchestrator.execution.forgetting import forget_what_nobody_needs
 from orchestrator.execution.observe import Eyes, highest_token, observe_confirmations, observe_fleet, update_missed
 from orchestrator.execution.ports import ClockPort, StorePort
 from orchestrator.fleet.observation import HostFacts, InFlight, Observation
-from orchestrator.fleet.record import FleetRecord, LaunchIntent, Lease
+from orchestrator.fleet.record import FleetRecord, LaunchIntent, Lease, Pin
 from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.look import GONE, Look, Wanted
 from orchestrator.planning.plan import Plan
@@ -51,15 +51,19 @@ def look_and_plan(
     confirmed: frozenset[str] = frozenset(),
     *,
     afresh: bool = False,
+    pin: Pin | None = None,
 ) -> Round:
     """Look once and plan; starts nothing and writes nothing. `confirmed` are confirmations not on record yet.
 
-    `afresh` plans as if nothing had failed before: an operator asks for another try of what was given up.
+    `afresh` plans as if nothing had failed before: an operator asks for another try of what was given up. `pin` plans as
+    if this were the operator's word already.
     """
     record = store.load()
     record = replace(record, confirmed_retirements=record.confirmed_retirements | confirmed)
     if afresh:
         record = replace(record, attempts={})
+    if pin is not None:
+        record = replace(record, pin=pin)
     seen = observe_fleet(eyes, wanted.spec, record, in_flight)
     look = Look(wanted, seen, record, clock.now())
     plan = plan_fleet(look)
