@@ -65,7 +65,7 @@ def check_point(point: object, path: Path, circumstances: Circumstances) -> Iter
     yield from _check_port(point, address, path, circumstances)
     peer = read_point(point)
     if peer is not None and any(peer == _peer(own.address, own.port) for own in circumstances.itself):
-        yield find(Code.NAMES_ITSELF, path, f"{show_peer(peer)} is the node itself")
+        yield find(Code.NAMES_ITSELF, path, f"{show_peer(peer)} is the relay itself")
 
 
 def read_points(points: object, path: Path) -> tuple[tuple[Path, Peer], ...]:

@@ -128,7 +128,7 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
         ),
         Code.UNSPECIFIED_ADDRESS: _error("it is no address to connect to, and the node does not read the file"),
         Code.BAD_ADDRESS: _error("the node takes it for a DNS name, which can never be found"),
-        Code.NAMES_ITSELF: _error("the node would count itself among the peers that keep it fed"),
+        Code.NAMES_ITSELF: _error("it would count itself among the peers that keep it fed"),
         Code.NAMED_TWICE: _error("the node drops the second one, and clamps that group's valency without a word"),
         Code.LISTED_TWICE: _note("the node dials it once"),
         Code.TWO_VALENCIES: _error("the node takes valency and ignores hotValency without a word"),

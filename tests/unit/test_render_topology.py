@@ -45,7 +45,7 @@ def test_every_neighbour_is_named_in_exactly_one_group_and_all_are_wanted(values
 @given(own=groups, partners=groups, itself=points)
 def test_a_relay_among_its_own_peers_is_always_found(own, partners, itself) -> None:
     made = topology_document(TopologyValues((), -1, False), RelayNeighbours((*own, itself), partners))
-    assert any("the node itself" in fault for fault in find_faults(made, frozenset({itself})))
+    assert any("the relay itself" in fault for fault in find_faults(made, frozenset({itself})))
 
 
 def test_own_relays_and_partners_are_groups_of_their_own_trustable_and_not_advertised() -> None:
