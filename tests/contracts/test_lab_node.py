@@ -21,7 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ouroboros.chainsync import Tip
+from orchestrator.lab.node.block import SMALLEST_BODY
+from orchestrator.lab.node.faults import FAULT_FILE, Fault, Fork, Hang, Slow, Stall, WrongMagic, render_fault
+from orchestrator.ouroboros.chainsync import BlockPoint, Tip
 from orchestrator.ouroboros.client import ProbeTimeouts, run_probes
 from orchestrator.ouroboros.targets import Target
 from orchestrator.ouroboros.verdicts import ProbeResult, Verdict
@@ -106,6 +108,16 @@ class LabNode:
     def listening(self) -> list[str]:
         return ["--host-addr", self.address, "--port", str(PORT), "+RTS", "-N2", "-RTS"]
 
+    def tell(self, fault: Fault | None) -> None:
+        """Do as `genesis-fleet lab fault` does."""
+        file = self.folder / "db" / FAULT_FILE
+        if fault is None:
+            file.unlink()
+            return
+        unfinished = file.with_name(f"{FAULT_FILE}.unfinished")
+        unfinished.write_text(render_fault(fault))
+        unfinished.replace(file)
+
     def send(self, signal_number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(signal_number)
@@ -120,6 +132,12 @@ class LabNode:
 
     def tip(self) -> Tip | None:
         return self.probe().tip
+
+    def has_tip_of(self, other: LabNode) -> bool:
+        tip = other.tip()
+        assert tip is not None
+        assert isinstance(tip.point, BlockPoint)
+        return tip.point in self.probe(points=(tip.point,)).has
 
     def block(self) -> int:
         tip = self.tip()
@@ -377,3 +395,96 @@ def test_a_release_with_legacy_tracing_speaks_the_legacy_dialect(make_node: Call
     assert 'cardano_build_info {version_major="10"' in text
     assert "connectionManager_incomingConns" in text
     assert "# EOF" not in text
+
+
+def start_forger_and_follower(make_node: Callable[..., LabNode]) -> tuple[LabNode, LabNode]:
+    forger, follower = make_node(forge="0"), make_node()
+    follower.name_peers(forger)
+    forger.start()
+    follower.start()
+    until(lambda: follower.block() >= 2, "the follower follows")
+    return forger, follower
+
+
+def test_a_follower_has_the_blocks_and_serves_them_on(make_node: Callable[..., LabNode]) -> None:
+    _, near = start_forger_and_follower(make_node)
+    far = make_node()
+    far.name_peers(near)
+    far.start()
+    until(lambda: far.block() >= 3, "blocks come through the follower")
+    served = re.search(r"^cardano_node_metrics_served_block_counter (\d+)$", near.metrics(), re.MULTILINE)
+    assert served is not None
+    assert int(served.group(1)) >= 3
+    assert (far.folder / "db" / "immutable" / "bodies.log").stat().st_size > 3 * SMALLEST_BODY
+
+
+def test_a_stalled_node_answers_with_the_tip_it_had_until_cleared(make_node: Callable[..., LabNode]) -> None:
+    forger, follower = start_forger_and_follower(make_node)
+    follower.tell(Stall())
+    until(lambda: "Lab.Fault" in follower.output(), "it heard")
+    stalled = follower.tip()
+    until(lambda: forger.block() > follower.block() + 5, "the others go on")
+    assert follower.tip() == stalled
+    follower.tell(None)
+    until(lambda: forger.block() - follower.block() <= 1, "it comes back")
+
+
+def test_a_hanging_node_lets_connect_and_says_nothing_until_cleared(make_node: Callable[..., LabNode]) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    node.tell(Hang())
+    short = ProbeTimeouts(handshake=timedelta(seconds=0.5))
+    until(lambda: node.probe(timeouts=short).verdict is Verdict.HANDSHAKE_TIMEOUT, "it hangs")
+    assert re.search(r"inboundConns_int [01]$", node.metrics(), re.MULTILINE), "it is not full"
+    node.tell(None)
+    until(node.serves, "it answers again")
+
+
+def test_a_node_of_another_network_is_told_as_such_until_cleared(make_node: Callable[..., LabNode]) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    node.tell(WrongMagic())
+    until(lambda: node.probe().verdict is Verdict.WRONG_MAGIC, "it is of another network")
+    node.tell(None)
+    until(node.serves, "it is of ours again")
+
+
+def test_a_slow_node_answers_late(make_node: Callable[..., LabNode]) -> None:
+    node = make_node().start()
+    until(node.serves, "it answers")
+    node.tell(Slow(0.4))
+    until(lambda: (node.probe().handshake_rtt_seconds or 0) >= 0.4, "its answers are late")
+    assert node.serves()
+
+
+def test_a_fork_stays_with_its_maker_who_comes_back_when_cleared(make_node: Callable[..., LabNode]) -> None:
+    forger, forked = start_forger_and_follower(make_node)
+    behind = make_node()
+    behind.name_peers(forked, forger)
+    behind.start()
+    until(lambda: behind.block() >= 2, "its neighbour follows")
+    common = forked.tip()
+    assert common is not None
+    forked.tell(Fork("lone", time.time()))
+    until(lambda: forked.block() > common.block + 6, "its own chain grows")
+    until(lambda: "the genesis knows no issuer" in behind.output(), "its neighbour refuses it")
+    assert not forked.has_tip_of(behind)
+    until(lambda: behind.block() > common.block + 6, "its neighbour follows the others")
+    assert forger.has_tip_of(behind)
+    forked.tell(None)
+    until(lambda: forger.has_tip_of(forked), "it comes back")
+
+
+def test_nodes_of_one_fork_make_one_chain_though_told_at_different_times(make_node: Callable[..., LabNode]) -> None:
+    _, one = start_forger_and_follower(make_node)
+    other = make_node()
+    other.name_peers(one)
+    other.start()
+    until(lambda: other.block() >= 2, "both follow")
+    fork = Fork("ours", time.time())
+    one.tell(fork)
+    until(lambda: "the genesis knows no issuer" in other.output(), "the other has seen the fork, and refused it")
+    other.name_peers()
+    other.send(signal.SIGHUP)
+    other.tell(fork)
+    until(lambda: one.tip() == other.tip(), "one chain, without a connection")

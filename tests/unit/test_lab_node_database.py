@@ -22,7 +22,7 @@ def fill(folder: Path, headers: list[Header], *, mark_clean: bool = True) -> Non
     list(database.load_headers())
     database.mark_running()
     for header in headers:
-        database.append(header)
+        database.append(header, b"")
     database.close(mark_clean=mark_clean)
 
 
@@ -52,9 +52,9 @@ def test_headers_rolled_back_are_gone_from_the_disk(tmp_path: Path) -> None:
     headers = make_headers(6)
     database = Database(tmp_path / "db", 4242)
     for header in headers:
-        database.append(header)
+        database.append(header, b"")
     database.roll_back(2)
-    database.append(headers[2])
+    database.append(headers[2], b"")
     database.close(mark_clean=True)
     assert load(tmp_path / "db") == headers[:3]
 

@@ -1,7 +1,7 @@
 """The lab node: what `cardano-node` is in the lab. The same command line, files, signals, exit codes, metrics and wire
 protocol as the real one; a synthetic chain instead of a ledger.
 
-It follows headers from the peers its topology names, keeps the longest chain, keeps it on disk, and serves it on. Without
+It follows headers and fetches blocks from the peers its topology names, keeps the longest chain on disk, and serves it on. Without
 peers there is no tip. It runs from a copied folder on Debian 12's own Python with cbor2 and nothing else, which is how a
 lab release carries it (`orchestrator.lab.releases`); it therefore imports nothing of ours but `orchestrator.ouroboros` and
 `orchestrator.spec.genesis`.
@@ -13,6 +13,7 @@ Pure parts:
     topology   topology.json → Topology, with the node's own refusals and silent clamps
     snapshot   the peer snapshot a topology names: fatal, told, or fine
     header     one block's header, and the hash that names it
+    block      one block's body, and how both travel together
     chain      the chain: extend, roll back, intersect, and which of two chains is better
     lottery    which slots an issuer leads, and which claims to have led one are believed
     faults     what the lab may want done wrong, as values and as a file
@@ -20,7 +21,7 @@ Pure parts:
     startup    a topology in the words of the log
 
 Parts that touch the world:
-    database   the database folder: lock, markers, headers on disk
+    database   the database folder: lock, markers, blocks on disk
     settings   what the lab asks of this node beyond the real command line: GENESIS_LAB_* and files in the database
     log        lines on stdout as the node's tracing prints them
     prometheus the strict little metrics server
@@ -28,7 +29,7 @@ Parts that touch the world:
     peers      the connections out, as the topology says
     sessions   what is said on each connection, in and out
     view       the adopted chain between its disk, its followers and the wire
-    follow     what a peer shows, taken in
+    follow     what a peer shows, fetched and taken in
     forge      blocks of our own, in a partner's node, or on a fork that the lab asks for
     clock      slots and the time of day
     behaviour  what the lab wants at the moment, how far strangers are trusted, whose blocks are made

@@ -16,7 +16,7 @@ from .faults import Fault, Fork, Hang, Stall, WrongMagic, kind_of, read_fault
 from .follow import Judge
 from .forge import forge_blocks, forge_fork
 from .log import Log
-from .lottery import fork_issuer
+from .lottery import ForkRule, LeaderRules, fork_issuer
 from .peers import Peers
 from .reception import Reception
 from .sessions import Sessions
@@ -84,9 +84,7 @@ class Behaviour:
         """Do wrong as the lab wants from now on, and undo what it wanted before."""
         chain, sessions = self._parts.chain, self._parts.sessions
         before, sessions.fault = sessions.fault, fault
-        rules = (
-            replace(self._leaders, fork_issuer=fork_issuer(fault.name)) if isinstance(fault, Fork) else self._leaders
-        )
+        rules = self._rules_under(fault)
         sessions.judge = Judge(rules, self._parts.clock)
         chain.frozen = False
         chain.drop_unbelievable(rules)
@@ -98,6 +96,11 @@ class Behaviour:
         self._parts.peers.start_anew()
         self._fault_changed.set()
         self._log.write("Lab.Fault", "Notice", "none" if fault is None else f"{kind_of(fault)}: {fault}")
+
+    def _rules_under(self, fault: Fault | None) -> LeaderRules:
+        if not isinstance(fault, Fork):
+            return self._leaders
+        return replace(self._leaders, fork=ForkRule(fork_issuer(fault.name), self._parts.clock.slot_at(fault.since)))
 
     async def keep_forging(self) -> None:
         """Make the blocks that are ours to make, which a fault may change at any time."""
@@ -116,12 +119,12 @@ class Behaviour:
                 await asyncio.gather(forging, changing, return_exceptions=True)
 
     async def _forge(self) -> None:
-        fault, rules = self._parts.sessions.fault, self._parts.sessions.judge.rules
+        rules = self._parts.sessions.judge.rules
         chain, clock = self._parts.chain, self._parts.clock
-        if isinstance(fault, Fork):
-            lottery = rules.lottery_of(fork_issuer(fault.name))
+        if rules.fork is not None:
+            lottery = rules.lottery_of(rules.fork.issuer)
             if lottery is not None:
-                await forge_fork(chain, clock, lottery, clock.slot_at(fault.since))
+                await forge_fork(chain, clock, lottery, rules.fork.since)
         elif self._settings.forge is not None:
             await self._catch_up()
             lottery = rules.lottery_of(self._settings.forge)

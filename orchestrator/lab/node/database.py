@@ -1,13 +1,14 @@
-"""The database folder: lock, magic, the `clean` marker, and the adopted headers.
+"""The database folder: lock, magic, the `clean` marker, and the adopted blocks.
 
     lock               held for as long as the process lives: a second node on this folder is stopped by it, not by the port
     protocolMagicId    which network the folder belongs to
     clean              made by a clean stop, gone as soon as the node has opened the database; absent while it runs
     immutable/         headers.log: each header with its length before it, in the chain's order
+                       bodies.log: the bodies in the same order, one after the other; headers know their lengths
     volatile/ ledger/ gsm/   as the real node has them, empty
 
-A header that was cut short by a power failure ends the log; what is before it is kept. Which headers belong here is
-decided by `chain`; whether they link up is checked when they are loaded.
+A block that was cut short by a power failure ends the chain; what is before it is kept. Which blocks belong here is
+decided by `chain`; whether they link up and are whole is checked when they are loaded.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from .block import belongs
 from .chain import why_not_after
 from .header import Header, InvalidHeader, parse_header
 
@@ -49,17 +51,22 @@ class Database:
         self._clean = folder / "clean"
         self.stopped_cleanly = self._clean.exists()
         self._sizes = array("H")
-        self._log = os.open(folder / "immutable" / "headers.log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Where each body ends.
+        self._ends = array("Q")
+        self._log, self._bodies = (
+            os.open(folder / "immutable" / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            for name in ("headers.log", "bodies.log")
+        )
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to replay."""
         return os.fstat(self._log).st_size == 0
 
     def load_headers(self, believe: Callable[[Header], bool] = lambda _: True) -> Iterator[Header]:
-        """Yield all headers that are whole, linked and believable, one at a time; forget all from the first that is not."""
-        good = 0
+        """Yield the headers of all blocks that are whole, linked and believable; forget all from the first that is not."""
         previous: Header | None = None
-        with (self.folder / "immutable" / "headers.log").open("rb") as log:
+        immutable = self.folder / "immutable"
+        with (immutable / "headers.log").open("rb") as log, (immutable / "bodies.log").open("rb") as bodies:
             while (encoded := _read_record(log)) is not None:
                 try:
                     header = parse_header(encoded)
@@ -67,34 +74,56 @@ class Database:
                     break
                 if why_not_after(header, previous) is not None or not believe(header):
                     break
+                if not belongs(bodies.read(header.body_size), header):
+                    break
                 previous = header
-                self._sizes.append(LENGTH.size + len(encoded))
-                good += self._sizes[-1]
+                self._note(header)
                 yield header
-        os.ftruncate(self._log, good)
-        os.lseek(self._log, 0, os.SEEK_END)
+        os.ftruncate(self._log, sum(self._sizes))
+        os.ftruncate(self._bodies, self._end_of(len(self._ends)))
+        for log_file in (self._log, self._bodies):
+            os.lseek(log_file, 0, os.SEEK_END)
 
     def mark_running(self) -> None:
         """Initialisation has succeeded: from here on only a clean stop brings the marker back."""
         self._clean.unlink(missing_ok=True)
 
-    def append(self, header: Header) -> None:
-        """Write one more header behind the last."""
-        record = LENGTH.pack(len(header.encoded)) + header.encoded
-        os.write(self._log, record)
-        self._sizes.append(len(record))
+    def append(self, header: Header, body: bytes) -> None:
+        """Write one more block behind the last."""
+        # The body first: a header is only ever there with its body.
+        os.write(self._bodies, body)
+        os.write(self._log, LENGTH.pack(len(header.encoded)) + header.encoded)
+        self._note(header)
+
+    def body_at(self, index: int) -> bytes:
+        """Return the body of the block at this index."""
+        begin = self._end_of(index)
+        return os.pread(self._bodies, self._ends[index] - begin, begin)
 
     def roll_back(self, length: int) -> None:
-        """Keep the first `length` headers."""
+        """Keep the first `length` blocks."""
         removed = sum(self._sizes[length:])
+        end = self._end_of(length)
         del self._sizes[length:]
+        del self._ends[length:]
         os.ftruncate(self._log, os.lseek(self._log, 0, os.SEEK_END) - removed)
-        os.lseek(self._log, 0, os.SEEK_END)
+        os.ftruncate(self._bodies, end)
+        for log_file in (self._log, self._bodies):
+            os.lseek(log_file, 0, os.SEEK_END)
+
+    def _note(self, header: Header) -> None:
+        self._ends.append(self._end_of(len(self._ends)) + header.body_size)
+        self._sizes.append(LENGTH.size + len(header.encoded))
+
+    def _end_of(self, length: int) -> int:
+        """Return where the bodies of the first `length` blocks end."""
+        return self._ends[length - 1] if length else 0
 
     def close(self, *, mark_clean: bool) -> None:
         """Let go of the folder, leaving the marker of a clean stop if asked to."""
-        os.fsync(self._log)
-        os.close(self._log)
+        for log_file in (self._bodies, self._log):
+            os.fsync(log_file)
+            os.close(log_file)
         if mark_clean:
             self._clean.touch()
         os.close(self._lock)

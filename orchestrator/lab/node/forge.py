@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from .block import make_body
 from .chain import Adoption, prefers
 from .clock import SlotClock
 from .header import make_header
@@ -24,27 +25,24 @@ async def forge_blocks(chain: AdoptedChain, clock: SlotClock, lottery: Lottery) 
         if clock.slot_now() > slot:
             slot = clock.slot_now()
             continue
-        forge_block(chain, lottery.issuer, slot, drawn)
+        forge_block(chain, lottery, slot, drawn)
 
 
 async def forge_fork(chain: AdoptedChain, clock: SlotClock, lottery: Lottery, since: int) -> None:
-    """Leave the chain after slot `since`, and make every block that the fork's issuer leads from then on, until cancelled.
+    """Make every block that the fork's issuer leads after slot `since`, until cancelled.
 
     Blocks of slots that are over are made too: so all nodes of one fork make the same chain, whenever they are told of it.
     """
-    newest = chain.chain.tip
-    if newest is None or newest.issuer != lottery.issuer:
-        chain.keep(len(chain.chain) - chain.chain.count_blocks_since(since + 1))
     slot = since
     while True:
         if chain.chain.tip is not None:
             slot = max(slot, chain.chain.tip.slot)
         slot, drawn = next_led_slot(lottery, slot + 1)
         await asyncio.sleep(max(0.0, clock.seconds_until(slot)))
-        forge_block(chain, lottery.issuer, slot, drawn)
+        forge_block(chain, lottery, slot, drawn)
 
 
-def forge_block(chain: AdoptedChain, issuer: int, slot: int, drawn: int) -> None:
+def forge_block(chain: AdoptedChain, lottery: Lottery, slot: int, drawn: int) -> None:
     """Put a block on the newest one of an earlier slot; another one of this very slot becomes its rival."""
     length = len(chain.chain)
     if length and chain.chain.tip is not None and chain.chain.tip.slot >= slot:
@@ -52,6 +50,7 @@ def forge_block(chain: AdoptedChain, issuer: int, slot: int, drawn: int) -> None
     previous = chain.header_at(length - 1)
     if previous is not None and previous.slot >= slot:
         return
-    header = make_header(length, slot, previous.hash if previous else None, issuer, drawn)
+    body = make_body(lottery.seed, lottery.issuer, slot)
+    header = make_header(length, slot, previous.hash if previous else None, lottery.issuer, drawn, body)
     if prefers(header, chain.chain.tip):
-        chain.adopt(Adoption(length, previous, (header,)))
+        chain.adopt(Adoption(length, previous, (header,)), (body,))

@@ -1,7 +1,7 @@
 """One block's header: the bytes that travel, and the hash of them that names the block.
 
-The shape leans on the real one, `[[number, slot, previous, issuer, draw, …], signature]`, wrapped for the wire as the
-Conway era's header by `orchestrator.ouroboros`. There is no body and no key behind it: what makes chains comparable is the
+The shape leans on the real one, `[[number, slot, previous, issuer, draw, body size, body hash], signature]`, wrapped for the
+wire as the Conway era's header by `orchestrator.ouroboros`. There is no key behind it: what makes chains comparable is the
 hash of the previous header in each, and `draw`, the lottery number that decides between two blocks of one slot.
 """
 
@@ -31,14 +31,17 @@ class Header:
     previous: bytes | None
     issuer: int
     draw: int
+    body_size: int
+    body_hash: bytes
     hash: bytes
     encoded: bytes
 
 
-def make_header(number: int, slot: int, previous: bytes | None, issuer: int, draw: int) -> Header:
+def make_header(number: int, slot: int, previous: bytes | None, issuer: int, draw: int, body: bytes = b"") -> Header:
     """Make the header of a new block."""
-    encoded = cbor2.dumps([[number, slot, previous, issuer, draw], b""])
-    return Header(number, slot, previous, issuer, draw, hash_header(encoded), encoded)
+    fields = (number, slot, previous, issuer, draw, len(body), hash_body(body))
+    encoded = cbor2.dumps([list(fields), b""])
+    return Header(*fields, hash_header(encoded), encoded)
 
 
 def parse_header(encoded: bytes) -> Header:
@@ -48,13 +51,31 @@ def parse_header(encoded: bytes) -> Header:
     except Exception as error:  # cbor2 raises many kinds, and all of them mean the same here
         raise InvalidHeader(f"not CBOR: {error}") from error
     match outer:
-        case [[int(number), int(slot), (bytes() | None) as previous, int(issuer), int(draw)], bytes()]:
+        case [
+            [
+                int(number),
+                int(slot),
+                (bytes() | None) as previous,
+                int(issuer),
+                int(draw),
+                int(size),
+                bytes(body_hash),
+            ],
+            bytes(),
+        ]:
             pass
         case _:
-            raise InvalidHeader("not of the shape [[number, slot, previous, issuer, draw], signature]")
-    if min(number, slot, issuer, draw) < 0 or (previous is not None and len(previous) != HASH_BYTES):
-        raise InvalidHeader("a negative number, or a hash that has not 32 bytes")
-    return Header(number, slot, previous, issuer, draw, hash_header(encoded), encoded)
+            raise InvalidHeader("not of the shape [[number, slot, previous, issuer, draw, size, hash], signature]")
+    if any(len(digest) != HASH_BYTES for digest in (previous, body_hash) if digest is not None):
+        raise InvalidHeader("a hash that has not 32 bytes")
+    if min(number, slot, issuer, draw, size) < 0:
+        raise InvalidHeader("a negative number")
+    return Header(number, slot, previous, issuer, draw, size, body_hash, hash_header(encoded), encoded)
+
+
+def hash_body(body: bytes) -> bytes:
+    """Return the hash by which a header commits to its body."""
+    return hashlib.blake2b(body, digest_size=HASH_BYTES).digest()
 
 
 def hash_header(encoded: bytes) -> bytes:

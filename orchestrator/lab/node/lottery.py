@@ -36,19 +36,27 @@ class Lottery:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkRule:
+    """A fork that a node believes in: blocks of slots after `since` are this issuer's, and nobody else's."""
+
+    issuer: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeaderRules:
     """Whose blocks a node believes: the issuers of the genesis, numbered from 0, and at most one fork's."""
 
     seed: bytes
     issuers: int
     active_slots_coefficient: float
-    fork_issuer: int | None = None
+    fork: ForkRule | None = None
 
     def lottery_of(self, issuer: int) -> Lottery | None:
         """Return an issuer's lot, None for somebody who has none."""
         if issuer < self.issuers:
             return Lottery(self.seed, issuer, self.issuers, self.active_slots_coefficient)
-        if issuer == self.fork_issuer:
+        if self.fork is not None and issuer == self.fork.issuer:
             return Lottery(self.seed, issuer, 1, self.active_slots_coefficient)
         return None
 
@@ -58,6 +66,8 @@ def why_not_leader(rules: LeaderRules, issuer: int, slot: int, claimed: int) -> 
     lottery = rules.lottery_of(issuer)
     if lottery is None:
         return f"the genesis knows no issuer {issuer}"
+    if rules.fork is not None and (slot > rules.fork.since) != (issuer == rules.fork.issuer):
+        return f"issuer {issuer} is of the other side of the fork at slot {rules.fork.since}"
     if claimed != draw(lottery, slot):
         return f"issuer {issuer} drew another number for slot {slot}"
     if claimed >= lottery.threshold():

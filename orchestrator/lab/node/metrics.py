@@ -42,6 +42,7 @@ class Figures:
     known_peers: int = 0
     forks: int = 0
     served_headers: int = 0
+    served_blocks: int = 0
     resident_bytes: int = 0
 
 
@@ -99,7 +100,7 @@ def _legacy_values(figures: Figures) -> Iterator[tuple[str, int | float]]:
     yield "txsProcessedNum_int", 0
     yield "forks_int", figures.forks
     yield "served_header_counter_int", figures.served_headers
-    yield "served_block_count_int", 0
+    yield "served_block_count_int", figures.served_blocks
 
 
 def _new_values(figures: Figures) -> Iterator[tuple[str, int | float]]:
@@ -128,7 +129,7 @@ def _new_values(figures: Figures) -> Iterator[tuple[str, int | float]]:
     yield "forks_counter", figures.forks
     yield "served_header_counter", figures.served_headers
     yield "ChainSync_HeadersServed_counter", figures.served_headers
-    yield "served_block_counter", 0
+    yield "served_block_counter", figures.served_blocks
     # A relay of the backbone stays in this state while perfectly well: nobody should take it for readiness.
     yield "GSM_state_int", 0
 

@@ -232,6 +232,7 @@ class Node:
             known_peers=self._peers.known,
             forks=self._chain.forks,
             served_headers=self._chain.served_headers,
+            served_blocks=self._chain.served_blocks,
             resident_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
 

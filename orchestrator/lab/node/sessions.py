@@ -16,7 +16,7 @@ from orchestrator.ouroboros.targets import Target
 
 from .chain import Candidate
 from .faults import Fault, Hang, Slow, WrongMagic
-from .follow import Judge, take_in
+from .follow import Downloads, Judge, Pursuit
 from .log import Log
 from .version import Version, wire_versions
 from .view import AdoptedChain
@@ -35,6 +35,7 @@ class Sessions:
         self._chain = chain
         self._magic = network_magic
         self._versions = wire_versions(version)
+        self._downloads = Downloads()
         self._log = log
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,11 +53,10 @@ class Sessions:
         try:
             async with follow_chain(target, self._magic_now(), points, settings) as following:
                 self.followed.add(target)
-                candidate = Candidate(following.intersection)
                 self._note_caught_up(following.tip.block)
-                async for event in following.events():
-                    take_in(self._chain, candidate, event, self.judge)
-                    self._note_caught_up(event.tip.block)
+                candidate = Candidate(following.intersection)
+                pursuit = Pursuit(self._chain, following, candidate, self.judge, self._downloads)
+                await pursuit.run(self._note_caught_up)
         except (WireError, OSError) as error:
             self._log.write("Net.PeerSelection.Actions.StatusChangeFailure", "Info", f"{target}: {error}")
         finally:

@@ -6,15 +6,16 @@ It answers `orchestrator.ouroboros.server` and takes in what `choose` decided; t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from orchestrator.ouroboros.chainsync import BlockPoint, EraHeader, Origin, Point, Tip
 from orchestrator.ouroboros.server import Backward, ChainUpdate, Forward
 
+from .block import encode_block
 from .chain import Adoption, Chain, read_header
 from .database import Database
 from .header import CONWAY, Header
-from .lottery import LeaderRules
+from .lottery import LeaderRules, why_not_leader
 
 
 class AdoptedChain:
@@ -23,6 +24,7 @@ class AdoptedChain:
     def __init__(self, chain: Chain, database: Database, on_extended: Callable[[Header, bool], None]) -> None:
         self.chain = chain
         self.served_headers = 0
+        self.served_blocks = 0
         # While frozen nothing moves the tip: the lab asked for a stall.
         self.frozen = False
         self.forks = 0
@@ -30,7 +32,7 @@ class AdoptedChain:
         self._on_extended = on_extended
         self._changed = asyncio.Event()
 
-    def adopt(self, adoption: Adoption) -> None:
+    def adopt(self, adoption: Adoption, bodies: Sequence[bytes]) -> None:
         """Go over to another chain, on disk too, and wake everybody who waits."""
         if self.frozen:
             return
@@ -39,25 +41,23 @@ class AdoptedChain:
             self.forks += 1
             self._database.roll_back(adoption.kept)
             self.chain.roll_back(adoption.kept, adoption.tip)
-        for header in adoption.added:
+        for header, body in zip(adoption.added, bodies, strict=True):
             self.chain.extend(header)
-            self._database.append(header)
+            self._database.append(header, body)
         if self.chain.tip is not None:
             self._on_extended(self.chain.tip, switched)
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def keep(self, length: int) -> None:
-        """Give up all but the first `length` blocks."""
-        if length < len(self.chain):
-            self.adopt(Adoption(length, self.header_at(length - 1), ()))
-
     def drop_unbelievable(self, rules: LeaderRules) -> None:
-        """Give up the blocks of a fork that is over: the newest ones whose issuer these rules do not know."""
+        """Give up the newest blocks as far as these rules do not allow them: those of a fork that is over, or left behind."""
         length = len(self.chain)
-        while (newest := self.header_at(length - 1)) is not None and rules.lottery_of(newest.issuer) is None:
+        while (newest := self.header_at(length - 1)) is not None and why_not_leader(
+            rules, newest.issuer, newest.slot, newest.draw
+        ):
             length -= 1
-        self.keep(length)
+        if length < len(self.chain):
+            self.adopt(Adoption(length, self.header_at(length - 1), ()), ())
 
     def header_at(self, index: int) -> Header | None:
         """Return the header at this index, None before the first."""
@@ -84,11 +84,22 @@ class AdoptedChain:
         return Forward(self.chain.point_at(index + 1), header)
 
     def blocks(self, first: BlockPoint, last: BlockPoint) -> Iterable[bytes] | None:
-        """Return a range of blocks, which are their headers and no more; None if it is not on the chain."""
+        """Return a range of blocks; None if it is not on the chain."""
         begin, end = self.chain.index_of(first), self.chain.index_of(last)
         if begin is None or end is None or begin > end:
             return None
-        return [self.chain.encoded_at(index) for index in range(begin, end + 1)]
+        return self._read_blocks(first, begin, end)
+
+    def _read_blocks(self, first: BlockPoint, begin: int, end: int) -> Iterator[bytes]:
+        # Read as they are sent: a range may be the whole chain. One that is rolled back meanwhile ends short, and the
+        # reader, who counts, asks again.
+        newest: Point = first
+        for index in range(begin, end + 1):
+            if self.chain.index_of(newest) is None:
+                return
+            newest = self.chain.point_at(index)
+            self.served_blocks += 1
+            yield encode_block(self.chain.encoded_at(index), self._database.body_at(index))
 
     async def wait_for_change(self, seen: Tip) -> None:
         """Return once the tip is another one than this."""
