@@ -123,7 +123,11 @@ def describe_why(view: RelayView) -> str:
 def summary_line(plan: Plan) -> str:
     """Return the line that a status ends with."""
     counts = summary_json(plan)
-    line = f"{counts['serving']} of {counts['wanted']} serving, {counts['published']} published"
+    line = f"{counts['serving']} of {counts['wanted']} serving"
+    if counts["published"] != counts["serving"]:
+        line += f", {counts['published']} published"
+    if quarantined := counts["phases"].get(Phase.QUARANTINED.value):
+        line += f", {quarantined} quarantined"
     if counts["unknown"]:
         line += f", {counts['unknown']} unknown"
     partners = [f"{name}: {verdict}" for name, verdict in plan.partners.items()]

@@ -26,6 +26,7 @@ def why_unsafe(plan: Plan, spec: FleetSpec, observation: Observation, record: Fl
         *_beyond_budget(plan, spec, observation),
         *_dark_regions(plan, spec, observation),
         *_doubled(plan),
+        *_published_without_trust(plan),
     ]
     return tuple(text for name, text in findings if name is None or not _is_confirmed(name, confirmed))
 
@@ -161,3 +162,12 @@ def _doubled(plan: Plan) -> list[Finding]:
         for relay, count in sorted(counts.items())
         if count > 1
     ]
+
+
+def _published_without_trust(plan: Plan) -> list[Finding]:
+    """Nobody in quarantine, leaving or dead is published, and nobody newly who does not serve."""
+    never = (Phase.QUARANTINED, Phase.RETIRING, Phase.DEAD, Phase.ABSENT)
+    wrong = sorted(view.name for view in plan.relays if view.published and view.phase in never)
+    if not wrong:
+        return []
+    return [(None, f"the plan would publish {', '.join(wrong)}, which must not be; this is a defect, report it")]

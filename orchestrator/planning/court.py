@@ -47,16 +47,17 @@ def open_court(look: Look, heights: Heights, camps: tuple[Camp, ...], witnesses:
 
 
 def _find_reference(camps: tuple[Camp, ...]) -> Camp | None:
-    """Return the camp with the quorum: more than half of all voices, and of the partners' among them.
+    """Return the camp with the quorum: more than half of all voices, and at least half of the partners' among them.
 
-    A camp that nobody contradicts needs no quorum to be measured by; without partners it proves nothing.
+    Half is enough, so that one of two partners on a chain of its own does not silence everybody; who sides with it is
+    spared all the same. A camp that nobody contradicts needs no quorum to be measured by; without partners it proves nothing.
     """
     if len(camps) == 1:
         return camps[0]
     voices = sum(len(camp.members) for camp in camps)
     partners = sum(len(camp.partners) for camp in camps)
     for camp in camps:
-        if len(camp.members) * 2 > voices and len(camp.partners) * 2 > partners:
+        if len(camp.members) * 2 > voices and camp.partners and len(camp.partners) * 2 >= partners:
             return camp
     return None
 

@@ -22,7 +22,18 @@ from orchestrator.adapters.store import Store, open_store, read_record
 from orchestrator.adapters.store_schema import SCHEMA_VERSION
 from orchestrator.errors import FleetError, LeaseHeld, StoreRefused
 from orchestrator.execution.ports import StorePort
-from orchestrator.fleet.record import Attempt, Identity, LaunchIntent, Lease
+from orchestrator.fleet.chain import ChainPoint, ShownPoint
+from orchestrator.fleet.record import (
+    NO_EVIDENCE,
+    Attempt,
+    Evidence,
+    Identity,
+    LaunchIntent,
+    Lease,
+    Pin,
+    Quarantine,
+    Suspicion,
+)
 from orchestrator.simulation.store import MemoryStore
 
 from .postgres import postgres_cluster
@@ -172,6 +183,43 @@ def test_confirmations_are_replaced_as_a_whole(store: StorePort) -> None:
 def test_the_magic_stays(store: StorePort) -> None:
     store.save_magic(4294967295)
     assert store.load().magic == 4294967295
+
+
+def evidence() -> Evidence:
+    point = ChainPoint(100, "ab" * 32)
+    return Evidence(
+        points=(ShownPoint(point, 7, NOW, frozenset({"alpha", "r1"})),),
+        suspicions={
+            "r1": Suspicion("r1", point, 7, 9, 2, ChainPoint(120, "cd" * 32), NOW),
+            "r2": Suspicion("r2", None, None, 3, 1, point, NOW),
+        },
+        quarantines={"r3": Quarantine("r3", NOW, "forked at slot 80"), "r4": Quarantine("r4", NOW, "magic", NOW)},
+        published=frozenset({"r1", "r2"}),
+    )
+
+
+def test_evidence_comes_back_as_it_was_saved(store: StorePort) -> None:
+    store.save_evidence(evidence(), NO_EVIDENCE)
+    assert store.load().evidence == evidence()
+
+
+def test_of_two_looks_at_once_the_first_to_end_keeps_its_evidence(store: StorePort) -> None:
+    later = replace(evidence(), published=frozenset())
+    store.save_evidence(evidence(), NO_EVIDENCE)
+    store.save_evidence(later, NO_EVIDENCE)
+    assert store.load().evidence == evidence()
+    store.save_evidence(later, evidence())
+    assert store.load().evidence == later
+
+
+def test_a_pin_is_replaced_and_taken_back(store: StorePort) -> None:
+    first = Pin(ChainPoint(100, "ab" * 32), "operator", "the explorers say so", NOW)
+    second = replace(first, reason="and the partners", at=NOW + MINUTE)
+    store.save_pin(first)
+    store.save_pin(second)
+    assert store.load().pin == second
+    store.save_pin(None)
+    assert store.load().pin is None
 
 
 def test_a_gone_instance_leaves_its_generation_and_no_secret(store: StorePort) -> None:
@@ -450,6 +498,31 @@ def test_a_newer_schema_is_refused(opening: Callable[..., Store], url: str) -> N
     engine.dispose()
     with pytest.raises(StoreRefused, match=f"schema version {SCHEMA_VERSION + 1}, this program knows {SCHEMA_VERSION}"):
         opening(url)
+
+
+def test_a_store_of_the_first_version_is_given_what_it_lacks(opening: Callable[..., Store], url: str) -> None:
+    older = opening(url, "demo")
+    older.save_magic(42)
+    older.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE evidence"))
+        connection.execute(text("DROP TABLE pins"))
+        connection.execute(text("UPDATE about SET schema_version = 1"))
+    engine.dispose()
+    store = opening(url, "demo")
+    store.save_evidence(evidence(), NO_EVIDENCE)
+    assert (store.load().magic, store.load().evidence) == (42, evidence())
+
+
+def test_evidence_that_cannot_be_read_is_as_good_as_none(opening: Callable[..., Store], url: str) -> None:
+    store = opening(url, "demo")
+    store.save_evidence(evidence(), NO_EVIDENCE)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE evidence SET document = 'half a docu'"))
+    engine.dispose()
+    assert store.load().evidence == NO_EVIDENCE
 
 
 def test_a_database_of_something_else_is_refused(opening: Callable[..., Store], url: str, tmp_path: Path) -> None:

@@ -279,15 +279,12 @@ def test_a_fleet_against_all_partners_is_a_warning_of_its_own(made: Rehearsal) -
     assert published(found) == {view.name for view in found.plan.relays}
 
 
-def test_a_partner_on_a_chain_of_its_own_is_named_and_halts_nothing() -> None:
-    partners = tuple({"name": name, "address": f"192.0.2.{n}"} for n, name in enumerate(("alpha", "beta", "gamma"), 1))
-    made = serving_fleet(fleet_spec(MEDIUM, partners=partners))
-    follow(made, 8)
-    fork(made, "gamma", blocks=3)
+def test_one_of_two_partners_on_a_chain_of_its_own_is_named_and_halts_nothing(made: Rehearsal) -> None:
+    fork(made, "beta", blocks=3)
     found = follow(made, 6)
-    assert "forked" in found.plan.partners["gamma"]
+    assert "forked" in found.plan.partners["beta"]
     assert any("a partner is on a chain of its own" in w for w in found.plan.warnings)
-    ending, last = resubmit(made, fleet_spec(MEDIUM, partners=partners, release=NEW)).run()
+    ending, last = resubmit(made, fleet_spec(MEDIUM, release=NEW)).run()
     assert ending is Ending.CONVERGED
     assert {view.release for view in last.plan.relays} == {NEW}
 
