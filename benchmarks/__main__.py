@@ -1,4 +1,4 @@
-"""`make bench`: measure deploys on the lab and planning on paper, print a table. `--json` for machines."""
+"""`make bench`: measure deploys on the lab, probes on loopback and planning on paper, print tables. `--json` for machines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Case, Measured, Sample, measure
-from benchmarks.table import deploy_document, describe_machine, planning_document, print_report
+from benchmarks.table import deploy_document, describe_machine, planning_document, print_report, probing_document
 
 FLEET = Path(__file__).resolve().parent.parent / "inventory" / "lab" / "fleet.yaml"
 
@@ -21,26 +21,32 @@ FLEET = Path(__file__).resolve().parent.parent / "inventory" / "lab" / "fleet.ya
 def main() -> int:
     """Measure what was asked for and print it to stdout; progress goes to stderr."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of the deploys (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of deploys and probes (default 5)")
     parser.add_argument("--slow-rounds", type=int, default=1, help="rounds with the role (default 1; minutes each)")
     parser.add_argument(
-        "--only", default="", help="`planning`, `deploys`, or deploys whose names contain this, e.g. `our`"
+        "--only", default="", help="`planning`, `probing`, `deploys`, or deploys whose names contain this, e.g. `our`"
     )
     parser.add_argument("--fleet", type=Path, default=FLEET)
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args()
-    deploys = () if asked.only == "planning" else measure_deploys(asked)
+    deploys = () if asked.only in {"planning", "probing"} else measure_deploys(asked)
     planning: list[Any] = []
     if asked.only in {"", "planning"}:
         from benchmarks.planning import measure_planning
 
         planning = measure_planning(asked.fleet, say)
+    probing: list[Any] = []
+    if asked.only in {"", "probing"}:
+        from benchmarks.probing import measure_probing
+
+        probing = measure_probing(asked.rounds, say)
     document = {
         "machine": describe_machine(),
         "rounds": asked.rounds,
         "slow_rounds": asked.slow_rounds,
         "deploys": deploy_document(deploys),
         "planning": planning_document(planning),
+        "probing": probing_document(probing),
     }
     if asked.json:
         print(json.dumps(document, indent=2))

@@ -80,6 +80,12 @@ def planning_document(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return grown
 
 
+def probing_document(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return probing's rows with how many times as many relays a second ours asks, given the same delay."""
+    ours = {row["delay_milliseconds"]: row["relays_a_second"] for row in rows if row["way"] == "ours"}
+    return [{**row, "ratio": round(ours[row["delay_milliseconds"]] / row["relays_a_second"], 1)} for row in rows]
+
+
 def print_report(document: dict[str, Any]) -> None:
     """Print everything as plain text."""
     for name, value in document["machine"].items():
@@ -105,3 +111,18 @@ def print_report(document: dict[str, Any]) -> None:
         for row in document["planning"]:
             each = 1000 * row["seconds"] / row["relays"]
             print(f"{row['fleet']:16} {row['relays']:7} {row['seconds']:9.3f} {each:11.3f}  {row['growth']}")
+    _print_probing(document["probing"])
+
+
+def _print_probing(rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        print("\nprobing on loopback, 17 questions a relay; delay: of every answer; cpu: of the prober, ms a relay")
+        print(
+            f"{'':24} {'delay':>7} {'relays':>7} {'conns':>6} {'trips':>6} {'seconds':>8} {'relays/s':>9} {'cpu':>6}  ours"
+        )
+    for row in rows:
+        print(
+            f"{row['way']:24} {row['delay_milliseconds']:4} ms {row['relays']:7} {row['connections']:6} "
+            f"{row['round_trips']:6} {row['seconds']:8.2f} {row['relays_a_second']:9.0f} "
+            f"{row['processor_milliseconds_a_relay']:6.2f}  {row['ratio']:.1f} times"
+        )

@@ -28,6 +28,8 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 KIND_NAMES = ("an integer", "a negative integer", "bytes", "text", "a list", "a map", "a tag", "a simple value")
 FALSE, TRUE = 20, 21
 EMBEDDED_CBOR_TAG = 24
+# From this size on, a head's number is in the bytes that follow it.
+LONGER_HEAD = 24
 INDEFINITE = -1
 BREAK = 0xFF
 
@@ -74,10 +76,10 @@ def read_head(data: bytes | bytearray, position: int, where: str) -> Head | None
         return None
     first = data[position]
     kind, size = first >> 5, first & 0x1F
-    if size < 24:
+    if size < LONGER_HEAD:
         return Head(kind, size, position + 1)
     if size < 28:
-        end = position + 1 + (1 << (size - 24))
+        end = position + 1 + (1 << (size - LONGER_HEAD))
         if end > len(data):
             return None
         return Head(kind, int.from_bytes(data[position + 1 : end], "big"), end)
@@ -127,56 +129,54 @@ class MessageBuffer:
 
     def _walk(self) -> bool:
         """Move on to the end of the message, or as far as there are bytes; say whether it is whole."""
-        while True:
-            if self._closes_list():
+        data, size, opened = self._data, len(self._data), self._open
+        while self._position < size:
+            first = data[self._position]
+            if first == BREAK and opened and opened[-1] == INDEFINITE:
                 self._position += 1
-                self._open.pop()
-            else:
-                head = read_head(self._data, self._position, self._where)
-                if head is None or not self._enter(head):
-                    return False
-            if self._leave_finished():
+                opened.pop()
+            elif not self._enter(first):
+                return False
+            while opened and opened[-1] == 0:
+                opened.pop()
+            if not opened:
                 return True
+        return False
 
     def _too_long(self) -> ProtocolError:
         return ProtocolError(self._where, f"a message exceeds {self._message_limit} bytes")
 
-    def _closes_list(self) -> bool:
-        data, position = self._data, self._position
-        return bool(self._open) and self._open[-1] == INDEFINITE and position < len(data) and data[position] == BREAK
-
-    def _enter(self, head: Head) -> bool:
+    def _enter(self, first: int) -> bool:
         """Step over a head and what it carries; False when that has not all arrived."""
+        kind, argument, end = first >> 5, first & 0x1F, self._position + 1
+        # Most heads are one byte, and this runs for every item that any peer sends.
+        if argument >= LONGER_HEAD:
+            head = read_head(self._data, self._position, self._where)
+            if head is None:
+                return False
+            kind, argument, end = head
         # Each entry of a list or map takes a byte at least, so a length alone can exceed the limit.
-        carries_length = head.kind in (BYTES, TEXT, ARRAY, MAP)
-        if carries_length and head.end + head.argument > self._message_limit:
+        if BYTES <= kind <= MAP and end + argument > self._message_limit:
             raise self._too_long()
-        end = head.end + (head.argument if head.kind in (BYTES, TEXT) else 0)
-        if end > len(self._data):
-            return False
+        if BYTES <= kind <= TEXT:
+            end += argument
+            if end > len(self._data):
+                return False
         self._position = end
-        self._count_one()
-        if head.kind == ARRAY:
-            self._descend(head.argument)
-        elif head.kind == MAP:
-            self._descend(2 * head.argument)
-        elif head.kind == TAG:
-            self._descend(1)
-        return True
-
-    def _count_one(self) -> None:
         if self._open and self._open[-1] != INDEFINITE:
             self._open[-1] -= 1
+        if kind == ARRAY:
+            self._descend(argument)
+        elif kind == MAP:
+            self._descend(2 * argument)
+        elif kind == TAG:
+            self._descend(1)
+        return True
 
     def _descend(self, count: int) -> None:
         if len(self._open) >= MAXIMUM_DEPTH:
             raise ProtocolError(self._where, f"nested deeper than {MAXIMUM_DEPTH} levels")
         self._open.append(count)
-
-    def _leave_finished(self) -> bool:
-        while self._open and self._open[-1] == 0:
-            self._open.pop()
-        return not self._open
 
 
 class Reader:

@@ -28,11 +28,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import TypedDict, Unpack
 
 from .chainsync import (
     BlockPoint,
     ChainSyncDone,
+    ChainSyncMessage,
     FindIntersect,
     IntersectFound,
     IntersectNotFound,
@@ -55,6 +57,12 @@ from .verdicts import ProbeResult, SlotClock, Verdict
 MOST_PINGS = 2**16
 # Far from what a peer's queue takes (462,000 bytes; a question has 42 and its answer about 90).
 MOST_POINTS = 1000
+GOODBYES = (
+    (ProtocolId.KEEP_ALIVE, encode_keep_alive(KeepAliveDone())),
+    (ProtocolId.CHAIN_SYNC, encode_chain_sync(ChainSyncDone())),
+)
+# Answers about a point have up to 97 bytes; longer ones are not worth remembering.
+SHORT_ANSWER = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +138,9 @@ class _Findings:
 
     result: ProbeResult
 
-    def count_round_trip(self) -> None:
-        self.result = replace(self.result, round_trips=self.result.round_trips + 1)
+    @property
+    def round_trips_with_this(self) -> int:
+        return self.result.round_trips + 1
 
     @property
     def agreed(self) -> bool:
@@ -172,8 +181,9 @@ async def _probe(target: Target, prepared: _Prepared) -> ProbeResult:
     findings = _Findings(ProbeResult(target.address, target.port, Verdict.NOT_ASKED, "not asked yet"))
     try:
         async with dial(target, prepared.questions.timeouts.connect) as (connection, took):
-            findings.count_round_trip()
-            findings.result = replace(findings.result, connect_rtt_seconds=took)
+            findings.result = replace(
+                findings.result, connect_rtt_seconds=took, round_trips=findings.round_trips_with_this
+            )
             verdict, detail = await _converse(connection, prepared, findings)
     except NotConnected as failure:
         verdict, detail = failure.verdict, str(failure)
@@ -192,8 +202,9 @@ async def _converse(connection: Connection, prepared: _Prepared, findings: _Find
     questions = prepared.questions
     started = time.monotonic()
     reply = await shake_hands(connection, prepared.offered, questions.timeouts.handshake)
-    findings.count_round_trip()
-    findings.result = replace(findings.result, handshake_rtt_seconds=time.monotonic() - started)
+    findings.result = replace(
+        findings.result, handshake_rtt_seconds=time.monotonic() - started, round_trips=findings.round_trips_with_this
+    )
     match reply:
         case Refuse():
             findings.result = replace(findings.result, magic=magic_in_refusal(reply.reason))
@@ -230,8 +241,9 @@ async def _ping(connection: Connection, prepared: _Prepared, findings: _Findings
         response = await connection.receive(ProtocolId.KEEP_ALIVE, "keep-alive response", allowed)
         round_trips.append(time.monotonic() - started)
         expect_response(ping, decode_keep_alive(response))
-        findings.count_round_trip()
-        findings.result = replace(findings.result, keepalive_rtts_seconds=tuple(round_trips))
+        findings.result = replace(
+            findings.result, keepalive_rtts_seconds=tuple(round_trips), round_trips=findings.round_trips_with_this
+        )
 
 
 async def _hear_of_chain(connection: Connection, prepared: _Prepared, findings: _Findings) -> tuple[Tip, str]:
@@ -268,15 +280,19 @@ async def _hear_of_points(
 
 async def _hear_answer(connection: Connection, question: FindIntersect) -> IntersectFound | IntersectNotFound:
     data = await connection.receive(ProtocolId.CHAIN_SYNC, "answer about the chain", None)
-    return expect_intersection(question, decode_chain_sync(data))
+    message = _decode_short(data) if len(data) <= SHORT_ANSWER else decode_chain_sync(data)
+    return expect_intersection(question, message)
+
+
+@lru_cache(maxsize=4096)
+def _decode_short(data: bytes) -> ChainSyncMessage:
+    """Decode an answer that was perhaps met before: relays that agree on the tip answer a question in the same bytes."""
+    return decode_chain_sync(data)
 
 
 async def _say_goodbye(connection: Connection) -> None:
     # The answers are in: a peer that has hung up by now has lost nothing.
     try:
-        await connection.send(
-            (ProtocolId.KEEP_ALIVE, encode_keep_alive(KeepAliveDone())),
-            (ProtocolId.CHAIN_SYNC, encode_chain_sync(ChainSyncDone())),
-        )
+        await connection.send(*GOODBYES)
     except ConnectionClosed:
         return
