@@ -14,11 +14,12 @@ from rich.table import Table
 
 from orchestrator.cli.looking import data_console
 from orchestrator.errors import FleetError
-from orchestrator.lab import running
+from orchestrator.lab import relay_faults, running
 from orchestrator.lab.cloud_places import LAB_REGIONS
 from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
 from orchestrator.lab.image import Progress
 from orchestrator.lab.layout import LABS
+from orchestrator.lab.node.faults import Fault, Hang, Slow, Stall, WrongMagic
 from orchestrator.lab.places import api_url
 from orchestrator.lab.processes import find_recorded
 from orchestrator.lab.releases import build_release
@@ -81,16 +82,21 @@ def down_command(name: str) -> int:
 def status_command(name: str, as_json: bool) -> int:
     """Show a lab's machines and partners as they really are."""
     plan = running.find_lab(name)
-    instances: list[dict[str, Any]] = running.ask_control(plan, "GET", "instances")["instances"]
+    shown = running.ask_control(plan, "GET", "instances")
+    instances: list[dict[str, Any]] = shown["instances"]
+    faults = relay_faults.observe_faults(plan, relay_faults.find_nodes(plan, instances))
+    instances = [instance | {"fault": faults.get(instance["instance_id"])} for instance in instances]
     partners = {
         record.parent.name: find_recorded(record) is not None
         for record in sorted((plan.lab.directory / "partners").glob("*/process"))
     }
     if as_json:
-        click.echo(json.dumps({"lab": name, "instances": instances, "partners": partners}))
+        document = {"lab": name, "instances": instances, "partners": partners}
+        told = {partner: faults.get(partner) for partner in partners}
+        click.echo(json.dumps(document | {"partner_faults": told, "cut_regions": shown["cut_regions"]}))
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("instance", "relay", "zone", "API says", "machine", "addresses", "volumes"):
+    for title in ("instance", "relay", "zone", "API says", "machine", "fault", "addresses", "volumes"):
         table.add_column(title)
     for instance in sorted(instances, key=lambda i: (i["name"] or "", i["instance_id"])):
         machine = f"{instance['machine']}{' (isolated)' if instance['isolated'] else ''}"
@@ -100,12 +106,16 @@ def status_command(name: str, as_json: bool) -> int:
             instance["zone"],
             f"{instance['state']} {instance['health']}",
             machine,
+            instance["fault"] or "",
             " ".join(instance["addresses"]),
             " ".join(instance["volumes"]),
         )
     data_console().print(table)
     for partner, runs in partners.items():
-        click.echo(f"partner {partner}: {'runs' if runs else 'does not run'}")
+        fault = f", {faults[partner]}" if partner in faults else ""
+        click.echo(f"partner {partner}: {'runs' if runs else 'does not run'}{fault}")
+    for region in shown["cut_regions"]:
+        click.echo(f"region {region} is cut off")
     return 0
 
 
@@ -179,21 +189,98 @@ for verb in (
         "Delete a relay's instance behind our back, as somebody in the console would.",
     ),
     _verb("isolate", "Cut a machine from the network.", "Cut a machine from the network; it goes on running."),
-    _verb("heal", "Undo isolate.", "Undo isolate."),
 ):
     lab_group.add_command(verb)
 
 
+@lab_group.command(
+    "fault",
+    short_help="Have a running node do wrong.",
+    epilog="Example: genesis-fleet lab fault demo-eu-central-1-01 fork --seed split",
+)
+@click.argument("relay")
+@click.argument("kind", type=click.Choice(["fork", "stall", "hang", "saturate", "wrong-magic", "slow", "clear"]))
+@click.option("--seed", default=None, help="Name of the fork: nodes told the same name make the same chain.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="How late a slow node is.")
+@click.option("--lab", "name", default=None, help="Name of the lab.")
+def fault_command(relay: str, kind: str, seed: str | None, seconds: float | None, name: str | None) -> int:
+    r"""Have a running node do wrong, without a restart; RELAY may be a partner, too.
+
+    \b
+    fork         make its own chain from now on; honest nodes refuse it
+    stall        go on answering, with the tip it has
+    hang         accept connections, and never answer on them
+    saturate     be full: real connections from this host up to its hard limit
+    wrong-magic  be of another network
+    slow         answer everything late
+    clear        do right again
+    """
+    if (seed is not None and kind != "fork") or (seconds is not None and kind != "slow"):
+        raise click.UsageError("--seed goes with fork, --seconds with slow")
+    plan = running.find_lab(_lab_of(relay, name))
+    nodes = relay_faults.find_nodes(plan, running.ask_control(plan, "GET", "instances")["instances"])
+    node = relay_faults.pick_node(plan, nodes, relay)
+    if kind == relay_faults.SATURATE:
+        relay_faults.start_crowd(plan, node)
+    elif kind == "fork":
+        relay_faults.tell_node(plan, node, relay_faults.plan_fork(plan, nodes, seed or node.name))
+    else:
+        faults: dict[str, Fault] = {"stall": Stall(), "hang": Hang(), "wrong-magic": WrongMagic()}
+        faults["slow"] = Slow() if seconds is None else Slow(seconds)
+        relay_faults.tell_node(plan, node, faults.get(kind))
+    click.echo(f"{kind}: {node.name}", err=True)
+    return 0
+
+
+@lab_group.command(
+    "cut", short_help="Cut a region off.", epilog="Example: genesis-fleet lab cut eu-central-1 --lab demo"
+)
+@click.argument("region")
+@click.option("--lab", "name", default=None, help="Name of the lab; else the fleet file's, or the only one.")
+def cut_command(region: str, name: str | None) -> int:
+    """Cut a region off from everything else, partners and the controller included; its machines reach one another."""
+    plan = running.find_lab(_lab_of(region, name))
+    _check_region(plan, region)
+    running.ask_control(plan, "POST", f"regions/{region}/cut")
+    click.echo(f"cut: {region}", err=True)
+    return 0
+
+
+@lab_group.command(
+    "heal", short_help="Undo cut or isolate.", epilog="Example: genesis-fleet lab heal eu-central-1 --lab demo"
+)
+@click.argument("place", metavar="REGION|RELAY")
+@click.option("--lab", "name", default=None, help="Name of the lab.")
+def heal_command(place: str, name: str | None) -> int:
+    """Undo `cut` of a region, or `isolate` of a relay."""
+    plan = running.find_lab(_lab_of(place, name))
+    if place in plan.regions:
+        running.ask_control(plan, "POST", f"regions/{place}/heal")
+    else:
+        running.ask_control(plan, "POST", f"instances/{place}/heal")
+    click.echo(f"heal: {place}", err=True)
+    return 0
+
+
+def _check_region(plan: running.LabPlan, region: str) -> None:
+    if region not in plan.regions:
+        raise FleetError(
+            f"lab {plan.lab.network.lab} has no region {region}", next_step=f"it has {', '.join(plan.regions)}"
+        )
+
+
 def _lab_of(relay: str, name: str | None) -> str:
-    """Return the named lab, or the one whose fleet's name the relay's name begins with."""
+    """Return the named lab, or the one whose fleet's name the relay's name begins with, or the fleet file's, or the only one."""
     if name is not None:
         return name
-    labs = [lab for lab in running.list_labs() if relay.startswith(f"{lab}-")]
+    there = running.list_labs()
+    labs = [lab for lab in there if relay.startswith(f"{lab}-")]
     context = click.get_current_context().find_root()
     path = context.params.get("fleet")
     if not labs and path is not None and Path(path).is_file():
         lab = parse_fleet(Path(path)).lab
         labs = [lab] if lab else []
+    labs = labs or (list(there) if len(there) == 1 else [])
     if not labs:
         raise FleetError(f"no lab has a relay {relay}", next_step="name the lab with --lab")
     return max(labs, key=len)

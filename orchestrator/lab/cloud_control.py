@@ -6,6 +6,7 @@
     POST   /lab-control/instances/NAME/kill             {"leaves": "stopped" | "impaired"}: the machine dies
     POST   /lab-control/instances/NAME/terminate        deleted in the cloud, behind everybody's back
     POST   /lab-control/instances/NAME/isolate | heal   alive, but unreachable; and back
+    POST   /lab-control/regions/REGION/cut | heal       its machines reach one another only; and back
     GET    /lab-control/faults                          the faults that are on
     POST   /lab-control/faults                          {"kind": …, its fields, "times": n}: switch one on
     DELETE /lab-control/faults[/ID]                     switch one off, or all
@@ -116,6 +117,21 @@ class CloudControl:
         self._machines.heal(view.instance_id)
         return view.instance_id
 
+    def cut(self, region: str) -> None:
+        """Cut a region off: its machines, those to come included, reach one another and nobody else."""
+        self._supervisor.cut_regions |= {region}
+        self._supervisor.look()
+
+    def heal_region(self, region: str) -> None:
+        """Undo `cut`."""
+        self._supervisor.cut_regions -= {region}
+        self._supervisor.look()
+
+    @property
+    def cut_regions(self) -> tuple[str, ...]:
+        """The regions that are cut off."""
+        return tuple(sorted(self._supervisor.cut_regions))
+
     def find(self, name: str) -> InstanceView:
         """Find an instance by id, or by its Name tag among those that are not terminated."""
         views = self._views()
@@ -154,7 +170,13 @@ class ControlPages:
         control = self._control
         match method, *path:
             case "GET", "instances":
-                return {"instances": control.list_instances()}, 200
+                return {"instances": control.list_instances(), "cut_regions": control.cut_regions}, 200
+            case "POST", "regions", region, "cut" if region in control.regions:
+                control.cut(region)
+                return {"region": region, "cut": True}, 200
+            case "POST", "regions", region, "heal" if region in control.regions:
+                control.heal_region(region)
+                return {"region": region, "cut": False}, 200
             case "POST", "instances", name, verb:
                 return self._do(name, verb, document)
             case "GET", "faults":

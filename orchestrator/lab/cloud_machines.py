@@ -6,9 +6,9 @@ Nothing is remembered here: what a machine is, carries and has plugged in is rea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from orchestrator.lab import disks, machine, network
+from orchestrator.lab import cuts, disks, machine, network
 from orchestrator.lab.cloud_addresses import Address, RangeAllocator
 from orchestrator.lab.cloud_instances import InstanceView, VolumeView
 from orchestrator.lab.layout import Lab
@@ -126,3 +126,7 @@ class LabMachines:
     def heal(self, instance_id: str) -> None:
         """Undo `isolate`."""
         network.heal(self._lab.network, instance_id)
+
+    def cut(self, regions: Mapping[str, Collection[str]]) -> None:
+        """Cut these regions off from everything else, and no other."""
+        cuts.cut_regions(self._lab.network, regions)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,6 +79,10 @@ class MachinePort(Protocol):
 
     def heal(self, instance_id: str) -> None:
         """Undo `isolate`."""
+        ...
+
+    def cut(self, regions: Mapping[str, Collection[str]]) -> None:
+        """Cut these regions, given as the ids of their instances, off from everything else; and no other."""
         ...
 
 

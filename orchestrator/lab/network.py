@@ -204,13 +204,13 @@ def _change_isolated(network: LabNetwork, name: str, change: str) -> None:
 
 def find_port(network: LabNetwork, name: str) -> str | None:
     """Return the host's end of the cable of `name`: it bears the name as its alias."""
-    return next((port for port, owner in _observe_ports(network).items() if owner == name), None)
+    return next((port for port, owner in observe_ports(network).items() if owner == name), None)
 
 
 def observe_isolated(network: LabNetwork) -> frozenset[str]:
     """Return the names of all that are cut off, as the firewall itself has it."""
     listed = try_command("nft", "list", "set", "bridge", network.bridge, "isolated").stdout
-    return frozenset(owner for port, owner in _observe_ports(network).items() if f'"{port}"' in listed)
+    return frozenset(owner for port, owner in observe_ports(network).items() if f'"{port}"' in listed)
 
 
 def observe_addresses(network: LabNetwork, pid: int) -> frozenset[Address]:
@@ -239,7 +239,7 @@ def parse_if_inet6(text: str) -> frozenset[IPv6Address]:
     return frozenset(IPv6Address(int(line.split()[0], 16)) for line in text.splitlines())
 
 
-def _observe_ports(network: LabNetwork) -> dict[str, str]:
+def observe_ports(network: LabNetwork) -> dict[str, str]:
     """Return who is at the other end of each port, by the port's name."""
     ports = {}
     for card in Path("/sys/class/net").glob(f"{network.bridge}?*"):

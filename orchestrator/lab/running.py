@@ -35,6 +35,7 @@ PLAN = "plan.json"
 READY = "ready.json"
 DAEMON = "daemon"
 RELEASES = "releases"
+CROWDS = "crowds"
 KEY = "id_ed25519"
 
 START_PATIENCE = timedelta(seconds=60)
@@ -92,10 +93,10 @@ def stop_lab(name: str, labs: Path = LABS) -> bool:
         send_signal(daemon, signal.SIGTERM)
         _wait(lambda: not is_running(daemon), STOP_PATIENCE)
         kill_and_wait(daemon)
-    for record in sorted((folder / "partners").glob("*/process")):
-        partner = find_recorded(record)
-        if partner is not None:
-            kill_and_wait(partner)
+    for record in (*sorted((folder / CROWDS).glob("*/process")), *sorted((folder / "partners").glob("*/process"))):
+        process = find_recorded(record)
+        if process is not None:
+            kill_and_wait(process)
     machine.delete_lab(plan.lab)
     return True
 

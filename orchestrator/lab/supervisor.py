@@ -49,6 +49,9 @@ class Supervisor:
         self._others = ThreadPoolExecutor(settings.starts_at_once, thread_name_prefix="lab-change")
         self._at_work: dict[str, Future[None]] = {}
         self._deadlines: dict[str, float] = {}
+        self.cut_regions: frozenset[str] = frozenset()
+        # None: unknown, since an earlier process of this lab may have cut what it liked.
+        self._cut: dict[str, frozenset[str]] | None = None
         self._wake, self._stopping, self._looking = Event(), Event(), Lock()
         self._thread = Thread(target=self._run, name="lab-supervisor", daemon=True)
 
@@ -93,6 +96,18 @@ class Supervisor:
             for orphan in machines.keys() - known:
                 self._submit(self._others, orphan, partial(self._machines.delete, orphan))
             self._forget_volumes()
+            self._cut_off(machines)
+
+    def _cut_off(self, machines: Mapping[str, MachineView]) -> None:
+        """Have the cut regions be those that are wanted, with all machines that they have by now."""
+        running = {instance_id for instance_id, machine in machines.items() if machine.running}
+        wanted = {
+            name: frozenset(view.instance_id for view in self._regions[name].views()) & running
+            for name in self.cut_regions
+        }
+        if wanted != self._cut:
+            self._machines.cut(wanted)
+            self._cut = wanted
 
     def _begin(self, region: Instances, instance: InstanceView, machine: MachineView | None) -> None:
         if instance.instance_id in self._at_work:

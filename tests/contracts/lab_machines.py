@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from threading import Condition
 
@@ -23,6 +23,7 @@ class FakeMachines:
         self.gate_open = True
         self.stubborn = False
         self.broken_starts = 0
+        self.cuts: dict[str, frozenset[str]] = {}
 
     def observe(self) -> Mapping[str, MachineView]:
         with self._condition:
@@ -88,6 +89,9 @@ class FakeMachines:
 
     def heal(self, instance_id: str) -> None:
         self._change(instance_id, isolated=False)
+
+    def cut(self, regions: Mapping[str, Collection[str]]) -> None:
+        self.cuts = {region: frozenset(ids) for region, ids in regions.items()}
 
     def _carried(self, instance_id: str) -> frozenset[Address]:
         return self._machines[instance_id].addresses or frozenset()

@@ -22,6 +22,7 @@ from orchestrator.lab.cloud_faults import (
     SlowCall,
     Throttled,
 )
+from orchestrator.lab.cloud_places import plan_place
 
 from .lab_cloud import (
     EU,
@@ -212,6 +213,19 @@ def test_the_control_pages_kill_terminate_isolate_and_heal_by_name(lab: Lab):
     eventually(lambda: state_of(client, instance_id) == "terminated")
     described = lab.control("GET", "instances")["instances"][0]
     assert (described["name"], described["state"], described["machine"]) == ("relay-01", "terminated", "absent")
+
+
+def test_a_cut_region_is_cut_with_the_machines_that_come_later_until_healed(lab: Lab):
+    client = lab.client()
+    first = running(client)
+    lab.control("POST", f"regions/{EU}/cut")
+    assert lab.machines.cuts == {EU: {first}}
+    second = running(client, name="relay-02")
+    running(lab.client(region=US), name="relay-03", zone=plan_place(US).zones[0], ImageId=plan_place(US).image_id)
+    eventually(lambda: lab.machines.cuts == {EU: {first, second}})
+    assert lab.control("GET", "instances")["cut_regions"] == [EU]
+    lab.control("POST", f"regions/{EU}/heal")
+    assert lab.machines.cuts == {}
 
 
 def test_faults_are_switched_listed_and_cleared_over_http(lab: Lab):
