@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from orchestrator.cli.mesh import graph_command, show_command
+
 
 @click.group(
     "topology",
@@ -12,3 +14,7 @@ import click
 )
 def topology_group() -> None:
     """Show and draw the mesh, check anybody's topology files, write ready ones for consumers."""
+
+
+topology_group.add_command(show_command)
+topology_group.add_command(graph_command)
