@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,13 @@ from orchestrator.lab.machine import MachineSpec, delete_lab, run_in_machine, st
 from orchestrator.lab.releases import ReleaseServer, build_release, serve_releases
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, NetworkFiles, RelayNeighbours, RenderedRelay
-from orchestrator.rendering.variables import baseline_digest, deploy_variables, prepare_variables, stage_variables
+from orchestrator.rendering.variables import (
+    baseline_digest,
+    deploy_variables,
+    inspect_variables,
+    prepare_variables,
+    stage_variables,
+)
 from orchestrator.spec.model import FleetSpec
 from orchestrator.spec.network import load_network
 
@@ -34,6 +41,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60
 UNIT = "/etc/systemd/system/cardano-node.service"
 TOPOLOGY = "/etc/cardano-node/topology.json"
+LEGACY, NEW = "10.5.1", "10.7.1"
+"""Releases whose logs and metrics are in the one dialect and in the other."""
 
 pytestmark = [
     pytest.mark.lab,
@@ -82,23 +91,25 @@ class World:
         return results[0]
 
     def facts(self, *keys: str) -> HostFacts:
-        view = self.hosts.observe_hosts([self.target({}, *keys)])[self.machine.instance_id]
+        target = self.target(inspect_variables(self.spec), *keys)
+        view = self.hosts.observe_hosts([target])[self.machine.instance_id]
         assert isinstance(view, HostFacts), view
         return view
 
-    def render(self, partner: str = "10.0.0.9") -> RenderedRelay:
+    def render(self, partner: str = "10.0.0.9", release: str = NEW) -> RenderedRelay:
         relay = Relay("demo-r1-01", "eu-central-1", 1)
         neighbours = RelayNeighbours(own=(AccessPoint("10.0.0.8", 3001),), partners=(AccessPoint(partner, 3001),))
-        return render_relay(self.spec, self.network, load_templates(ROOT / "templates"), relay, neighbours)
+        spec = self.spec.model_copy(update={"release": release})
+        return render_relay(spec, self.network, load_templates(ROOT / "templates"), relay, neighbours)
 
 
-def make_spec(url: str, sha256: str, gateway: str) -> FleetSpec:
+def make_spec(archives: Mapping[str, Mapping[str, str]], gateway: str) -> FleetSpec:
     magic = json.loads((ROOT / "inventory/lab/network/shelley-genesis.json").read_text())["networkMagic"]
     document = {
         "fleet": "demo",
         "network": {"name": "lab", "magic": magic, "folder": "network"},
-        "releases": {"10.7.1": {"x86_64": {"url": url, "sha256": sha256}}},
-        "release": "10.7.1",
+        "releases": {version: {"x86_64": archive} for version, archive in archives.items()},
+        "release": NEW,
         "cloud": {"kind": "aws"},
         "regions": {"eu-central-1": {"count": 1, "memory_gib": 1}},
         "ssh": {"allowed_from": [f"{gateway}/32"]},
@@ -117,12 +128,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     lab = Lab(folder / "lab", ranges, find_or_build_image())
     releases = folder / "releases"
     releases.mkdir()
-    release = build_release("10.7.1", releases)
+    built = [build_release(version, releases) for version in (LEGACY, NEW)]
     one_time = " ".join((folder / "host.pub").read_text().split()[:2])
     machine = MachineSpec("i-00000000000000001", "relay-1", (ranges.v4[257], ranges.v6[257]), user_data(folder))
     try:
         with serve_releases(releases, str(ranges.gateway_v4)) as server:
-            spec = make_spec(f"{server.url}/{release.file_name}", release.sha256, str(ranges.gateway_v4))
+            archives = {r.version: {"url": f"{server.url}/{r.file_name}", "sha256": r.sha256} for r in built}
+            spec = make_spec(archives, str(ranges.gateway_v4))
             hosts = AnsibleHosts(ROOT / "playbooks", folder / "state", folder / "login")
             start_machine(lab, machine)
             files = load_network(spec, ROOT / "inventory/lab")
@@ -168,9 +180,15 @@ def deployed(world: World, rendered: RenderedRelay | None = None) -> World:
     prepared(world)
     wanted = rendered or world.render()
     done(world.run("stage", stage_variables(wanted, world.network, allow_http=True)))
-    done(world.run("deploy", deploy_variables(wanted)))
-    wait_for(lambda: world.inside("systemctl is-active cardano-node || true") == "active")
+    if done(world.run("deploy", deploy_variables(wanted))).changed:
+        wait_for(lambda: runs(world.facts(), wanted))
     return world
+
+
+def runs(facts: HostFacts, wanted: RenderedRelay) -> bool:
+    """Whether the node is up that a deploy has started, and not the one before."""
+    started = facts.unit is UnitState.ACTIVE and facts.running_restart_digest == wanted.restart_digest
+    return started and facts.metrics is not None
 
 
 def test_a_fresh_host_is_prepared_and_then_shows_its_own_key_only(world: World) -> None:
@@ -238,14 +256,66 @@ def test_a_deployed_relay_is_what_was_rendered_and_a_second_deploy_changes_nothi
     assert world.inside("systemctl show -P MainPID cardano-node") == pid
 
 
-def test_another_topology_reloads_and_does_not_restart(world: World) -> None:
-    deployed(world)
+@pytest.mark.parametrize(("release", "dialect"), [(LEGACY, "legacy"), (NEW, "new")])
+def test_a_look_brings_the_nodes_metrics_in_either_dialect_and_its_peers(
+    world: World, release: str, dialect: str
+) -> None:
+    deployed(world, world.render(release=release))
+    with socket.create_connection((str(world.machine.addresses[0]), 3001)) as caller:
+        facts = world.facts()
+        caller_address = caller.getsockname()[0]
+    assert facts.metrics is not None
+    assert facts.metrics_missing == ""
+    assert facts.metrics.dialect == dialect
+    assert facts.metrics.tip_slot is None  # nobody makes blocks here, and absent is not 0
+    assert facts.metrics.inbound == 1
+    assert facts.metrics.outbound == 0
+    assert abs(time.time() - (facts.metrics.started_at or 0)) < 600
+    assert facts.metrics.replay_percent == (None if dialect == "legacy" else 100)
+    assert facts.peers == {caller_address}
+    assert (facts.reload_logged, facts.reloaded_seconds_ago) == (None, None)
+
+
+@pytest.mark.parametrize("release", [LEGACY, NEW])
+def test_another_topology_reloads_without_a_restart_and_the_nodes_log_confirms_it(world: World, release: str) -> None:
+    deployed(world, world.render(release=release))
     pid = world.inside("systemctl show -P MainPID cardano-node")
-    other = world.render(partner="10.0.0.10")
+    other = world.render(partner="10.0.0.10", release=release)
     result = done(world.run("deploy", deploy_variables(other)))
-    assert result.facts["unit"] == "reload"
-    wait_for(lambda: world.facts().running_reload_digest == other.reload_digest)
+    assert (result.facts["unit"], result.facts["reload"]) == ("reload", "confirmed")
+    facts = world.facts()
+    assert facts.running_reload_digest == other.reload_digest
+    assert facts.reload_logged
+    assert facts.reloaded_seconds_ago is not None
+    assert facts.reloaded_seconds_ago < PATIENCE_SECONDS
     assert world.inside("systemctl show -P MainPID cardano-node") == pid
+
+
+@pytest.mark.parametrize("release", [LEGACY, NEW])
+def test_a_topology_that_the_node_did_not_take_up_is_reported_with_its_words(world: World, release: str) -> None:
+    deployed(world, world.render(release=release))
+    world.inside(f"echo '{{' > {TOPOLOGY}; systemctl reload cardano-node")
+    wait_for(lambda: world.facts().detail)
+    facts = world.facts()
+    assert facts.reload_logged is False
+    assert "readTopologyFile" in facts.detail
+    mended = done(world.run("deploy", deploy_variables(world.render(release=release))))
+    assert (mended.facts["unit"], mended.facts["reload"]) == ("reload", "confirmed")
+    assert world.facts().reload_logged
+
+
+def test_a_node_that_is_deaf_to_the_signal_is_reported_and_asked_about_until_it_answers(world: World) -> None:
+    deployed(world)
+    world.inside("systemctl kill --kill-whom=main --signal=STOP cardano-node")
+    try:
+        result = done(world.run("deploy", deploy_variables(world.render(partner="10.0.0.11"))))
+        facts = world.facts()
+    finally:
+        world.inside("systemctl kill --kill-whom=main --signal=CONT cardano-node")
+    assert result.facts["reload"] == "signalled, not confirmed"
+    assert facts.reload_logged is False
+    assert (facts.metrics, facts.metrics_missing) == (None, "127.0.0.1:12798 did not answer within 2 s")
+    wait_for(lambda: world.facts().reload_logged)
 
 
 def test_a_restart_that_was_not_planned_for_is_refused_before_anything_is_written(world: World) -> None:

@@ -15,7 +15,14 @@ from playbooks.module_utils.genesis import metrics
 from playbooks.module_utils.genesis.inspecting import inspect
 from playbooks.module_utils.genesis.machine import RELOAD_CONFIRMED, RELOAD_SIGNALLED, RUN, Machine, Ran
 from playbooks.module_utils.genesis.peers import read_address, read_peers
-from playbooks.module_utils.genesis.reloading import Answer, await_answer, judge_lines, read_answer, read_signalled
+from playbooks.module_utils.genesis.reloading import (
+    Answer,
+    await_answer,
+    await_readiness,
+    judge_lines,
+    read_answer,
+    read_signalled,
+)
 
 BODY = "a_slotNum_int 5\n# TYPE a_other gauge\na_other 6\na_blockNum_int 7\n"
 NEW_TAKEN = '{"at":"2026-01-01T00:00:00Z","ns":"Startup.NetworkConfig","data":{"kind":"NetworkConfig","localRoots":[]}}'
@@ -270,6 +277,33 @@ def test_a_refusal_is_not_waited_out(tmp_path: Path) -> None:
     machine = reloaded(tmp_path, Journal([NEW_BEGUN, EXCEPTION]), pauses.append)
     assert await_answer(machine, None) == Answer(taken=False, said=EXCEPTION)
     assert len(pauses) == 1
+
+
+def caught(folder: Path, mask: str) -> None:
+    (folder / "proc/77").mkdir(parents=True, exist_ok=True)
+    (folder / "proc/77/status").write_text(f"Name:\tnode\nSigIgn:\t0000000000001000\nSigCgt:\t{mask}\nCapInh:\t0\n")
+
+
+def test_a_process_that_does_not_catch_the_signal_yet_is_waited_for(tmp_path: Path) -> None:
+    caught(tmp_path, "0000000000000002")
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            caught(tmp_path, "0000000000004003")
+
+    assert await_readiness(Machine(tmp_path, pause=pause), 77)
+    assert len(pauses) == 3
+
+
+def test_a_process_that_never_catches_the_signal_is_not_ready(tmp_path: Path) -> None:
+    caught(tmp_path, "0000000000000002")
+    assert not await_readiness(Machine(tmp_path, pause=lambda _: None), 77)
+
+
+def test_a_process_that_cannot_be_seen_is_signalled_as_systemd_knows_it(tmp_path: Path) -> None:
+    assert await_readiness(Machine(tmp_path, pause=lambda _: None), 77)
 
 
 # --- all of it in one look -------------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class Systemd:
     stale: str = "no"
     armed: bool = False
     """Whether the way back of the firewall waits for its time."""
+    pid: int = 0
     journal: str = ""
     """What the node logs when it is told to reload."""
     root: Path | None = None
@@ -70,8 +71,8 @@ class Systemd:
         if argv[:3] == ["systemctl", "show", UNDO]:
             return Ran(0, f"ActiveState={'active' if self.armed else 'inactive'}\n\nActiveState=inactive\n", "")
         if argv[:2] == ["systemctl", "show"]:
-            enabled = "LoadState=%s\nActiveState=%s\nUnitFileState=enabled\nJob=0\nNeedDaemonReload=%s\n"
-            return Ran(0, enabled % (self.loaded, self.state, self.stale), "")
+            enabled = "LoadState=%s\nActiveState=%s\nUnitFileState=enabled\nJob=0\nNeedDaemonReload=%s\nMainPID=%s\n"
+            return Ran(0, enabled % (self.loaded, self.state, self.stale, self.pid), "")
         if argv[:3] == ["nft", "list", "tables"]:
             return Ran(0, "table inet genesis_fleet\n" if self.table else "", "")
         self.asked.append(command)
@@ -209,6 +210,18 @@ def test_a_reload_that_nothing_confirms_is_reported_and_no_failure(host: Host) -
     report = host.deploy(topology='{"a": 1}', reload="reload-2")
     assert report.facts["reload"] == "signalled, not confirmed"
     assert not host.machine.at(OWED).exists()
+
+
+def test_a_node_that_the_signal_would_kill_is_not_signalled_and_the_reload_stays_owed(host: Host) -> None:
+    host.systemd.pid = 77
+    host.machine.at("/proc/77").mkdir(parents=True)
+    host.machine.at("/proc/77/status").write_text("SigCgt:\t0000000000000000\n")
+    with pytest.raises(Refused, match="not ready to reload"):
+        host.deploy(topology='{"a": 1}', reload="reload-2")
+    assert host.systemd.effects() == []
+    host.machine.at("/proc/77/status").write_text("SigCgt:\t0000000000000001\n")
+    host.deploy(topology='{"a": 1}', reload="reload-2")
+    assert host.systemd.effects() == ["systemctl --no-block reload cardano-node.service"]
 
 
 def test_a_deploy_that_does_not_reload_says_nothing_of_a_reload(host: Host) -> None:

@@ -18,7 +18,7 @@ from .claim import check_right, claim, read_holder
 from .effects import apply_effects, note_owed, read_owed
 from .files import Difference, Wish, find_differences, parse_wishes, read_file, write_files, write_text
 from .machine import KNOWN, MANIFEST, OWED, Machine, Refused
-from .reloading import Answer, await_answer, read_signalled
+from .reloading import Answer, await_answer, await_readiness, read_signalled
 from .showing import show_work
 
 _WEIGHT = {"none": 0, "reload": 1, "restart": 2}
@@ -229,6 +229,9 @@ def _carry_out(machine: Machine, wanted: Deployment, work: Work) -> tuple[str, .
         firewall.try_rules(machine, work.firewall.wish, wanted.firewall_seconds)
     if work.disabled:
         machine.must_run(["systemctl", "enable", "--quiet", *work.disabled], "enabling units")
+    if work.step == "reload" and not await_readiness(machine, work.unit.pid):
+        # Still owed, and the next look says so.
+        raise Refused("the node has only just been started and is not ready to reload; the next deploy tells it again")
     unit.start_step(machine, work.unit, work.step)
     machine.at(OWED).unlink(missing_ok=True)
     return notes

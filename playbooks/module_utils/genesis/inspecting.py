@@ -55,7 +55,12 @@ def inspect(machine: Machine, metrics_port: int = 0, metrics_names: Sequence[str
 def ask_node(machine: Machine, found: unit.UnitFound, port: int, names: Sequence[str]) -> dict[str, Any]:
     """Return what only a running node can tell: its metrics, its peers, and whether it took up its last reload."""
     lines, missing = read_metrics(port, names) if found.state != "deactivating" else ("", "the node stops")
-    facts: dict[str, Any] = {**NOT_ASKED, "metrics": lines, "metrics_missing": missing, "peers": read_peers(machine, found.pid)}
+    facts: dict[str, Any] = {
+        **NOT_ASKED,
+        "metrics": lines,
+        "metrics_missing": missing,
+        "peers": read_peers(machine, found.pid),
+    }
     signalled = reloading.read_signalled(machine)
     if signalled is None:
         return facts

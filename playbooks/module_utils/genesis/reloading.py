@@ -8,6 +8,7 @@ deploy writes down that a confirmation was seen, so that later looks need not se
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from .machine import RELOAD_CONFIRMED, RELOAD_SIGNALLED, RUN, UNIT, Machine
 PAUSES_SECONDS = (0.05, 0.1, 0.15, 0.3, 0.6, 0.8, 1.0, 1.0, 1.0)
 """About five seconds in all. A node answers in milliseconds, unless it replays or collects garbage: then the next look asks on."""
 _JOURNAL_SECONDS = 5.0
+_HANGUP_BIT = 1
+"""Signal 1 in the mask of those that a process catches."""
 
 # Journald searches, so that a busy node's lines stay where they are.
 SEARCHED = "NetworkConfig|Local Root Groups:|topology configuration (?:update|file)|readTopologyFile"
@@ -33,6 +36,19 @@ class Answer:
     """None: the journal could not be asked."""
     said: str = ""
     """What it said instead of taking the topology up."""
+
+
+def await_readiness(machine: Machine, pid: int) -> bool:
+    """Wait some seconds until a process catches the signal; return whether it does, or cannot be seen.
+
+    A node that has only just been started would be killed by it: nothing catches it yet.
+    """
+    for pause in (0.0, *PAUSES_SECONDS):
+        machine.pause(pause)
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", machine.read_text(f"/proc/{pid}/status"), re.MULTILINE)
+        if caught is None or int(caught[1], 16) & _HANGUP_BIT:
+            return True
+    return False
 
 
 def read_signalled(machine: Machine) -> int | None:

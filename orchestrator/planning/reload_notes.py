@@ -1,0 +1,118 @@
+"""Did a relay take up the topology it was told to reload? Judged by its log, and by the peers it has. Pure.
+
+A node that does not take a topology up may do so in two ways: it logs no success, or it does and passes over its local roots,
+because it is in the sensitive state of a node that trusts nobody but its bootstrap peers. Only the peers tell of the second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+from orchestrator.fleet.observation import HostFacts, InstanceState, Observation, Verdict
+from orchestrator.planning.mesh import relay_addresses
+from orchestrator.planning.node_notes import describe_names, describe_span
+from orchestrator.rendering.layout import TOPOLOGY
+from orchestrator.rendering.values import RenderedRelay
+from orchestrator.spec.model import FleetSpec
+
+LOG_GRACE = timedelta(seconds=15)
+"""A node answers a signal in milliseconds; one that replays or collects garbage, later."""
+
+PEERS_GRACE = timedelta(seconds=60)
+"""By then a node has dialled its local roots, also if the first attempt failed."""
+
+SETTLED_AFTER = timedelta(minutes=5)
+"""A node that has just started was down a moment ago, and those that tried it then pause for minutes before they try again."""
+
+
+def find_reachable(seen: Observation, spec: FleetSpec, now: datetime) -> Mapping[str, str]:
+    """Return who can be connected to at which address, by what this very look saw: address → name.
+
+    Left out are those known by a DNS name only, which no connection bears, and relays whose node has just started.
+    """
+    addresses = {**relay_addresses(spec, seen), **{partner.name: partner.address for partner in spec.partners}}
+    young = {
+        instance.relay
+        for instance in seen.cloud.instances
+        if instance.state is InstanceState.RUNNING and _is_young(seen, instance.instance_id, now)
+    }
+    return {
+        plain: name
+        for name, address in addresses.items()
+        if name not in young
+        and (plain := plain_address(address)) is not None
+        and (sighting := seen.sightings.get(name)) is not None
+        and sighting.verdict is Verdict.OK
+    }
+
+
+def why_reload_not_taken(
+    facts: HostFacts,
+    rendered: RenderedRelay,
+    reachable: Mapping[str, str],
+    *,
+    log_grace: timedelta = LOG_GRACE,
+    peers_grace: timedelta = PEERS_GRACE,
+) -> str | None:
+    """Say how it shows that a relay did not take up its last reload; None if it did, was told nothing, or cannot be judged.
+
+    `reachable` is who can be connected to, by address (see `find_reachable`).
+    """
+    if facts.reloaded_seconds_ago is None:
+        return None
+    ago = timedelta(seconds=facts.reloaded_seconds_ago)
+    if facts.reload_logged is False:
+        said = f"; it says: {facts.detail}" if facts.detail else ""
+        told = f"was told to reload its topology {describe_span(ago)} ago, and its log does not confirm it{said}"
+        return told if ago >= log_grace else None
+    # Which peers it should have is known only of the topology that it loaded.
+    if facts.peers is None or ago < peers_grace or facts.running_reload_digest != rendered.reload_digest:
+        return None
+    missing = find_missing_peers(rendered, facts.peers, reachable)
+    if not missing:
+        return None
+    logged = ", which its log confirms," if facts.reload_logged else ""
+    return (
+        f"reloaded its topology {describe_span(ago)} ago{logged} and has no connection with {describe_names(missing)}, "
+        "named there as local roots and reachable: a node in its sensitive state passes over them"
+    )
+
+
+def find_missing_peers(rendered: RenderedRelay, peers: frozenset[str], reachable: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of reachable local roots without a connection, of groups that keep fewer than they ask for."""
+    connected = {plain for peer in peers if (plain := plain_address(peer)) is not None}
+    missing: list[str] = []
+    for wanted, members in _list_groups(rendered):
+        known = [member for member in members if member in reachable]
+        absent = [reachable[member] for member in known if member not in connected]
+        kept = sum(member in connected for member in members)
+        if absent and kept < min(wanted, len(known)):
+            missing += absent
+    return tuple(sorted(missing))
+
+
+def plain_address(text: str) -> str | None:
+    """Return an IP address as everybody else writes it; None for a name."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return str(mapped or address)
+
+
+def _list_groups(rendered: RenderedRelay) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield each local root group of a rendered topology: how many peers it keeps, and its members with an IP address."""
+    text = next((file.content for file in rendered.files if file.path == TOPOLOGY), "{}")
+    for group in json.loads(text).get("localRoots", ()):
+        members = (plain_address(point["address"]) for point in group["accessPoints"])
+        yield group.get("valency", group.get("hotValency", 0)), tuple(member for member in members if member)
+
+
+def _is_young(seen: Observation, instance_id: str, now: datetime) -> bool:
+    host = seen.hosts.get(instance_id)
+    started = host.metrics.started_at if isinstance(host, HostFacts) and host.metrics is not None else None
+    return started is not None and now.timestamp() - started < SETTLED_AFTER.total_seconds()
