@@ -29,21 +29,40 @@ class Court:
     """Points of the reference camp; with a pin, the pinned one among them."""
     spared: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Relay → why it is not suspected although its chain is another."""
-    ages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    best: Best | None = None
+    """The best of the reference camp, found once: everybody is measured by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The newest that a camp has to show."""
+
+    block: int
+    slot: int
+    age_seconds: float | None
 
 
 def open_court(look: Look, heights: Heights, camps: tuple[Camp, ...], witnesses: Sequence[Witness]) -> Court:
     """Find the side by which the others are measured, if there is one."""
-    ages = {n: s.tip_age_seconds for n, s in look.seen.sightings.items() if s.tip_age_seconds is not None}
     pin = look.record.pin
-    if pin is not None:
+    if pin is None:
+        reference = _find_reference(camps)
+    else:
         loyal = [w for w in sorted(witnesses, key=lambda w: (-w.block, w.name)) if pin.point in w.has]
-        if loyal:
-            camp = Camp(tuple(loyal))
-            return Court(look, heights, camps, camp, camp.points() | {pin.point}, ages=ages)
-        return Court(look, heights, camps, None, frozenset(), ages=ages)
-    reference = _find_reference(camps)
-    return Court(look, heights, camps, reference, reference.points() if reference else frozenset(), ages=ages)
+        reference = Camp(tuple(loyal)) if loyal else None
+    if reference is None:
+        return Court(look, heights, camps, None, frozenset())
+    chain = reference.points() | ({pin.point} if pin is not None else set())
+    return Court(look, heights, camps, reference, chain, best=_find_best(reference, look))
+
+
+def _find_best(camp: Camp, look: Look) -> Best:
+    ages = [look.seen.sightings[member.name].tip_age_seconds for member in camp.members]
+    return Best(
+        block=max(member.block for member in camp.members),
+        slot=max(member.tip.slot for member in camp.members),
+        age_seconds=min((age for age in ages if age is not None), default=None),
+    )
 
 
 def _find_reference(camps: tuple[Camp, ...]) -> Camp | None:

@@ -210,19 +210,20 @@ def _judge_lag(name: str, witness: Witness, court: Court) -> ChainVerdict:
         between = _count_between(parting.least_depth(witness.block), most)
         text = f"cannot tell: differs in its newest {between} blocks, a slot battle or a fork; the next looks will tell"
         return ChainVerdict(Stand.CANNOT_TELL, text, behind)
-    best = max(m.block for m in court.reference.members)
-    if best - witness.block <= depth:
+    best = court.best
+    assert best is not None  # noqa: S101 - a reference camp has members
+    if best.block - witness.block <= depth:
         who = "the others" if court.reference.partners else "the rest of the fleet; no partner's chain is known"
         return ChainVerdict(Stand.AGREES, f"agrees with {who}", behind)
-    slots = max(m.tip.slot for m in court.reference.members) - witness.tip.slot
-    return ChainVerdict(Stand.LAGS, f"lags by {slots} slots ({best - witness.block} blocks)", behind)
+    text = f"lags by {best.slot - witness.tip.slot} slots ({best.block - witness.block} blocks)"
+    return ChainVerdict(Stand.LAGS, text, behind)
 
 
 def _behind_seconds(name: str, court: Court) -> float | None:
-    if court.reference is None or name not in court.ages:
+    age = court.look.seen.sightings[name].tip_age_seconds
+    if court.best is None or court.best.age_seconds is None or age is None:
         return None
-    newest = min((court.ages[m.name] for m in court.reference.members if m.name in court.ages), default=None)
-    return None if newest is None else court.ages[name] - newest
+    return age - court.best.age_seconds
 
 
 # --- consequences ----------------------------------------------------------------------------------------------------
