@@ -25,14 +25,19 @@ from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import render_fleet
+from orchestrator.planning.notes import add_notes
 from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, RelayView
 from orchestrator.planning.publishing import pick_published, why_below_floor
+from orchestrator.planning.reload_notes import find_reachable, why_reload_not_taken
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.standing import apply_judgement, list_releases
 from orchestrator.planning.steps import plan_step
 from orchestrator.planning.trust import Judgement, Stand, judge_chain
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
+
+RELOAD_PATIENCE = 5
+"""Pauses between tries for which a reload that was not taken up is waited for before an operator is asked."""
 
 DARK_REGION = "dark-region:"
 
@@ -53,6 +58,8 @@ def plan_fleet(look: Look) -> Plan:
     if (because := _why_hold_all(assessed, judged, look)) is not None:
         return _hold_all(views, because, judged, look)
     rendered = render_fleet(look.wanted, look.seen, _quarantined(views))
+    reachable = find_reachable(look.seen, look.spec, look.now)
+    views = {name: add_notes(view, rendered[name], reachable, look) for name, view in views.items()}
     budget = _count_budget(views, look)
     budget = replace(budget, unstaged=_list_unstaged(slots, rendered, look), halted=judged.halted)
     out_before = len(budget.out)
@@ -60,6 +67,7 @@ def plan_fleet(look: Look) -> Plan:
     planned: Counter[str] = Counter()
     for slot in _most_out_first(slots, views):
         view, step = _plan_slot(slot, views[slot.relay.name], rendered[slot.relay.name], look, budget, planned)
+        step = step or _wait_for_reload(view, rendered[view.name], reachable, look)
         views[view.name] = view
         if isinstance(step, Deploy) and step.disturbs:
             budget = budget.take(view.name, view.region)
@@ -91,6 +99,16 @@ def _plan_slot(
     if slot.current is None or slot.current.state is InstanceState.PENDING:
         return view, Hold(view.name, "launch", view.reason, passes=True)
     return plan_step(slot, view, rendered, baseline_digest(look.spec), look, budget)
+
+
+def _wait_for_reload(view: RelayView, rendered: RenderedRelay, reachable: Mapping[str, str], look: Look) -> Hold | None:
+    """Report a reload that was not taken up: a while of patience, then somebody has to look."""
+    facts = look.seen.hosts.get(view.instance.instance_id) if view.instance is not None else None
+    if not isinstance(facts, HostFacts) or (untaken := why_reload_not_taken(facts, rendered, reachable)) is None:
+        return None
+    patience = look.spec.rollout.retry_after * RELOAD_PATIENCE
+    passes = (facts.reloaded_seconds_ago or 0.0) < patience.total_seconds()
+    return Hold(view.name, "reload", untaken, passes=passes)
 
 
 def _may_be_worked_on(slot: Slot, look: Look) -> bool:

@@ -120,7 +120,8 @@ class SimulatedHosts:
         host.written_reload = str(variables["genesis_reload_digest"])
         if host.running_restart != host.written_restart or self._world.unit_state(host) is UnitState.INACTIVE:
             self._world.stop_node(host, then_start=True)
-        host.running_reload = host.written_reload
+        elif host.running_reload != host.written_reload:
+            host.running_reload, host.reloaded_at = host.written_reload, self._world.clock.now()
         return HostDone(changed=True, facts={})
 
 
@@ -149,7 +150,7 @@ class SimulatedWire:
 
     def _answer(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
         faults, chain = self._world.faults, self._world.chain
-        if name in faults.saturated:
+        if name in faults.saturated | faults.hanging:
             return Sighting(Verdict.HANDSHAKE_TIMEOUT, "simulated: no handshake")
         if name in faults.other_network:
             return Sighting(Verdict.WRONG_MAGIC, f"the peer is of the network with magic {self._magic + 1}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import FileState, HostFacts, Instance, InstanceState, UnitState
 from orchestrator.simulation.chain import SimulatedChain
 from orchestrator.simulation.time import VirtualClock
@@ -49,6 +50,8 @@ class SimulatedHost:
     wanted_running: bool = False
     running_restart: str = ""
     running_reload: str = ""
+    reloaded_at: datetime | None = None
+    """When the running node was last told to reload."""
     written_restart: str = ""
     written_reload: str = ""
     gone_at: datetime | None = None
@@ -72,7 +75,11 @@ class Faults:
     """(intent, relay): the next such work on it breaks off before anything was done."""
     ansible_never_runs: bool = False
     saturated: set[str] = field(default_factory=set)
-    """Relays or partners that accept and never answer: at their hard limit, or hanging."""
+    """Relays or partners at their hard limit: connecting works, and the handshake never comes."""
+    hanging: set[str] = field(default_factory=set)
+    """Relays or partners that accept and never answer, with room for many more."""
+    deaf_to_reload: set[str] = field(default_factory=set)
+    """Relays whose node does not take up a topology that it is told to reload."""
     other_network: set[str] = field(default_factory=set)
     """Relays or partners whose handshake names another magic."""
 
@@ -161,6 +168,7 @@ class World:
     def start_node(self, host: SimulatedHost, at: datetime) -> None:
         """Start the node with what lies on the disk."""
         host.node_started = at
+        host.reloaded_at = None
         host.running_restart, host.running_reload = host.written_restart, host.written_reload
 
     def stop_node(self, host: SimulatedHost, *, then_start: bool) -> None:
@@ -176,6 +184,7 @@ class World:
     def facts(self, host: SimulatedHost) -> HostFacts:
         """Return what an inspection reads."""
         unit = self.unit_state(host)
+        relay, told = host.instance.relay, host.reloaded_at
         runs = unit in (UnitState.ACTIVE, UnitState.DEACTIVATING)
         return HostFacts(
             token=host.token,
@@ -191,7 +200,29 @@ class World:
             running_restart_digest=host.running_restart if runs else "",
             running_reload_digest=host.running_reload if runs else "",
             clean_marker=host.node_started is None,
+            metrics=self._metrics(host) if unit is UnitState.ACTIVE else None,
+            metrics_missing="" if unit is UnitState.ACTIVE else "the node does not run",
+            reload_logged=relay not in self.faults.deaf_to_reload if told is not None else None,
+            reloaded_seconds_ago=(self.clock.now() - told).total_seconds() if told is not None else None,
         )
+
+    def _metrics(self, host: SimulatedHost) -> NodeMetrics:
+        """Return what the node says of itself: progress while it replays, its tip afterwards."""
+        relay, now = host.instance.relay, self.clock.now()
+        assert host.node_started is not None  # noqa: S101 - asked of a running node only
+        started = int(host.node_started.timestamp())
+        if not self.serves(host):
+            share = (now - host.node_started) / self.durations.replay
+            return NodeMetrics("new", inbound=0, started_at=started, replay_percent=100 * min(share, 1.0))
+        tip, block = self.chain.tip_of(relay, int(now.timestamp()))
+        inbound = MANY_CONNECTIONS if relay in self.faults.saturated else FEW_CONNECTIONS
+        return NodeMetrics("new", tip_slot=tip.slot, tip_block=block, inbound=inbound, started_at=started)
+
+
+FEW_CONNECTIONS = 10
+
+MANY_CONNECTIONS = 100_000
+"""More than any limit."""
 
 
 class SimulatedDeath(BaseException):

@@ -349,6 +349,52 @@ def test_with_no_partner_answering_the_fleet_is_said_to_agree_with_itself_alone(
     assert found.plan.agreed_tip is None
 
 
+# --- told apart ------------------------------------------------------------------------------------------------------
+
+
+def test_a_relay_at_its_limit_and_one_that_hangs_are_told_apart(made: Rehearsal) -> None:
+    made.world.faults.saturated.add(EU1)
+    made.world.faults.hanging.add(US1)
+    found = follow(made, 1)
+    assert view_of(found, EU1).reason.startswith("saturated: ")
+    assert view_of(found, US1).reason.startswith("hangs: ")
+    assert not [a for a in found.plan.actions if a.relay in (EU1, US1)]
+
+
+def test_a_replay_shows_its_progress_and_how_long_it_will_take() -> None:
+    made = serving_fleet(fleet_spec(MEDIUM))
+    made.world.start_node(host_of(made.world, EU1), made.world.clock.now())
+    pass_time(made, 15)
+    assert view_of(made.look(), EU1).reason == "replays its chain: 25 % after 15 s, about 45 s left"
+
+
+def test_a_reload_that_was_not_taken_up_is_reported(made: Rehearsal) -> None:
+    deaf = next(relay for relay in named_after_a_join(made) if relay != EU1)
+    made.world.faults.deaf_to_reload.add(deaf)
+    joined = resubmit(made, fleet_spec({**MEDIUM, "eu-central-1": 3}))
+    ending, last = joined.run()
+    assert ending is Ending.HELD
+    (hold,) = [hold for hold in last.plan.holds if hold.wanted == "reload"]
+    assert hold.relay == deaf
+    assert "its log does not confirm it" in hold.because
+
+
+def named_after_a_join(made: Rehearsal) -> list[str]:
+    """Relays of those there are whose topology changes when the fleet grows by one."""
+    more = resubmit(made, fleet_spec({**MEDIUM, "eu-central-1": 3})).look()
+    return [a.relay for a in more.plan.actions if isinstance(a, Deploy)]
+
+
+def test_a_joining_relay_changes_the_topology_of_few_and_restarts_nobody(made: Rehearsal) -> None:
+    before = {host.instance.instance_id: host.node_started for host in made.world.hosts.values()}
+    joined = resubmit(made, fleet_spec({**MEDIUM, "eu-central-1": 3}))
+    ending, last = joined.run()
+    assert ending is Ending.CONVERGED
+    told = {h.instance.relay for h in made.world.hosts.values() if h.reloaded_at is not None}
+    assert 0 < len(told) < sum(MEDIUM.values())
+    assert {i: made.world.hosts[i].node_started for i in before} == before
+
+
 # --- who is published ------------------------------------------------------------------------------------------------
 
 
