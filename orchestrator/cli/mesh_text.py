@@ -24,17 +24,16 @@ COLOURS = {
 }
 
 
-def mesh_json(view: MeshView, numbers: MeshNumbers | None, relays: tuple[MeshRelay, ...]) -> dict[str, Any]:
+def mesh_json(view: MeshView, numbers: MeshNumbers, relays: tuple[MeshRelay, ...]) -> dict[str, Any]:
     """Return what `topology show --json` prints: these relays, and the numbers of the whole mesh."""
     document: dict[str, Any] = {"fleet": view.fleet, "relays": [_relay_json(relay) for relay in relays]}
     if view.partners:
         document["partners"] = dict(view.partners)
-    if numbers is not None:
-        document["mesh"] = {
-            **asdict(numbers),
-            "torn_without": list(numbers.torn_without),
-            "wanted_connectivity": view.connectivity,
-        }
+    document["mesh"] = {
+        **asdict(numbers),
+        "torn_without": list(numbers.torn_without),
+        "wanted_connectivity": view.connectivity,
+    }
     return document
 
 
