@@ -215,3 +215,7 @@ def test_within_a_region_each_partner_is_named_at_most_once_more_than_another(co
 def test_twenty_relays_name_each_of_five_partners_equally_often() -> None:
     picked = pick_partners(make_fleet(5, 5, 5, 5), ["alpha", "beta", "gamma", "delta", "epsilon"], 3)
     assert set(Counter(partner for others in picked.values() for partner in others).values()) == {12}
+
+
+def test_no_fleet_with_default_settings_changes_more_than_fifteen_files_for_one_relay() -> None:
+    assert most_files_changed(WANTED, CONNECTIVITY) == 15
