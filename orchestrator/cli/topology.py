@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from orchestrator.cli.consumer import consumer_command
 from orchestrator.cli.mesh import graph_command, show_command
 from orchestrator.cli.topology_check import check_command
 
@@ -20,3 +21,4 @@ def topology_group() -> None:
 topology_group.add_command(show_command)
 topology_group.add_command(graph_command)
 topology_group.add_command(check_command)
+topology_group.add_command(consumer_command)
