@@ -19,6 +19,9 @@ from .mux import HEADER_LENGTH, LARGEST_SENT_PAYLOAD, Demultiplexer, ProtocolId,
 READ_SIZE = 65536
 # What one sender may write before the others have their turn: a block of megabytes must not hold up a pong.
 TURN_SIZE = HEADER_LENGTH + LARGEST_SENT_PAYLOAD
+# Messages that one receiver gets before the others have their turn: a peer that sends its whole allowance of small
+# requests at once must not hold up everybody else that this process speaks to.
+TAKEN_IN_A_ROW = 32
 # A unit that has begun must end within this time, as in the node.
 UNIT_TIMEOUT = timedelta(seconds=30)
 # What is written last (Done, a refusal) gets this long to leave before the connection is cut.
@@ -78,6 +81,7 @@ class Connection:
         }
         self._arrivals = {protocol: asyncio.Event() for protocol in spoken}
         self._failure: WireError | None = None
+        self._taken_in_a_row = 0
         self._pump = asyncio.create_task(self._read_until_the_end())
 
     async def __aenter__(self) -> Self:
@@ -113,6 +117,10 @@ class Connection:
 
     async def receive(self, protocol: ProtocolId, waiting_for: str, allowed: timedelta | None) -> bytes:
         """Return a protocol's next message; what arrived before a failure is still handed out."""
+        self._taken_in_a_row += 1
+        if self._taken_in_a_row > TAKEN_IN_A_ROW:
+            self._taken_in_a_row = 0
+            await asyncio.sleep(0)
         # A timeout costs more than taking what is here already.
         message = self._buffers[protocol].take()
         if message is not None:
