@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from playbooks.module_utils.genesis import metrics
+from playbooks.module_utils.genesis.connections import Connection, address_text, ask_kernel, read_tables
 from playbooks.module_utils.genesis.inspecting import inspect
 from playbooks.module_utils.genesis.machine import RELOAD_CONFIRMED, RELOAD_SIGNALLED, RUN, Machine, Ran
-from playbooks.module_utils.genesis.peers import read_address, read_peers
+from playbooks.module_utils.genesis.peers import read_peers
 from playbooks.module_utils.genesis.reloading import (
     Answer,
     await_answer,
@@ -122,6 +124,10 @@ def test_what_comes_home_is_bounded() -> None:
 HEADING = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
 
+def no_netlink() -> list[Connection]:
+    raise OSError("no such interface")
+
+
 def row(remote: str, state: str, inode: int) -> str:
     return (
         f"   0: 0100007F:0BB9 {remote}:0BB9 {state} 00000000:00000000 00:00000000 00000000  1000        0 {inode} 1\n"
@@ -149,11 +155,17 @@ def test_peers_are_the_other_ends_of_the_nodes_own_established_connections(tmp_p
     )
     tcp6 = row("B80D0120000000000000000001000000", "01", 15) + row("0000000000000000FFFF00000400000A", "01", 16)
     machine = machine_with(tmp_path, tcp, tcp6, 11, 13, 14, 15, 16)
-    assert read_peers(machine, 77) == ["10.0.0.1", "10.0.0.4", "2001:db8::1"]
+    assert read_peers(machine, 77, no_netlink) == ["10.0.0.1", "10.0.0.4", "2001:db8::1"]
+
+
+def test_the_kernels_own_list_is_taken_before_its_tables(tmp_path: Path) -> None:
+    machine = machine_with(tmp_path, row("0300000A", "01", 11), None, 11, 12)
+    assert read_peers(machine, 77, lambda: [(11, "10.0.0.1"), (12, "::1"), (13, "10.0.0.2")]) == ["10.0.0.1"]
 
 
 def test_a_host_without_ipv6_has_peers_all_the_same(tmp_path: Path) -> None:
-    assert read_peers(machine_with(tmp_path, row("0100000A", "01", 11), None, 11), 77) == ["10.0.0.1"]
+    machine = machine_with(tmp_path, row("0100000A", "01", 11), None, 11)
+    assert read_peers(machine, 77, no_netlink) == ["10.0.0.1"]
 
 
 def test_peers_of_no_process_are_unknown_and_not_none(tmp_path: Path) -> None:
@@ -161,9 +173,21 @@ def test_peers_of_no_process_are_unknown_and_not_none(tmp_path: Path) -> None:
     assert read_peers(Machine(tmp_path), 77) is None
 
 
-def test_the_kernels_addresses_are_read_as_they_are_written() -> None:
-    assert read_address("0B00000A") == "10.0.0.11"
-    assert read_address("00000000000000000000000001000000") == "::1"
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_kernels_list_and_its_tables_say_the_same(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        listener = socket.create_server((address, 0), family=family)
+    except OSError:
+        pytest.skip(f"this host has no {address}")
+    with closing(listener), socket.create_connection(listener.getsockname()[:2]) as caller:
+        inode = os.fstat(caller.fileno()).st_ino
+        assert (inode, address) in read_tables(Path("/proc/self/net"))
+        assert (inode, address) in ask_kernel()
+
+
+def test_an_address_of_ipv4_in_disguise_is_told_as_what_it_is() -> None:
+    assert address_text(bytes(10) + b"\xff\xff\x0a\x00\x00\x04") == "10.0.0.4"
 
 
 # --- reload ----------------------------------------------------------------------------------------------------------
@@ -330,7 +354,7 @@ def test_a_look_brings_the_nodes_metrics_and_peers(tmp_path: Path) -> None:
     with answering(lambda _: http(BODY)) as port:
         facts = inspect(Machine(tmp_path, Journal()), port, ["slotNum"])
     assert (facts["metrics"], facts["metrics_missing"]) == ("a_slotNum_int 5\n", "")
-    assert facts["peers"] == ["10.0.0.1"]
+    assert facts["peers"] == []  # known to have none: the kernel knows nothing of socket 11
 
 
 def test_a_node_that_does_not_run_is_not_asked(tmp_path: Path) -> None:
