@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.rendering.snapshot import SnapshotFile
-from orchestrator.rendering.topology_rules import Circumstances, Code
+from orchestrator.rendering.topology_findings import Circumstances
+from orchestrator.rendering.topology_rules import Code
 from orchestrator.rendering.values import AccessPoint
 
 MAGIC = 42

@@ -27,7 +27,7 @@ from orchestrator.rendering.consumer import (
     render_consumer_topology,
     why_no_snapshot,
 )
-from orchestrator.rendering.topology_rules import Circumstances
+from orchestrator.rendering.topology_findings import Circumstances
 from orchestrator.rendering.values import AccessPoint
 from orchestrator.spec.model import FleetSpec
 

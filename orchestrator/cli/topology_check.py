@@ -16,7 +16,8 @@ from orchestrator.errors import FleetError
 from orchestrator.ouroboros.targets import BadTarget, parse_target
 from orchestrator.rendering.snapshot import SnapshotFile
 from orchestrator.rendering.topology_check import check_topology, snapshot_name
-from orchestrator.rendering.topology_rules import SUPPORTED, Circumstances, Code, Finding, Severity, find
+from orchestrator.rendering.topology_findings import SUPPORTED, Circumstances, Finding, find
+from orchestrator.rendering.topology_rules import Code, Severity
 from orchestrator.rendering.topology_text import NotJson, parse_json
 from orchestrator.rendering.values import AccessPoint
 from orchestrator.spec.network import LARGEST_FILE_BYTES

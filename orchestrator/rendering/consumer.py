@@ -16,7 +16,8 @@ from orchestrator.errors import RenderFailed
 from orchestrator.rendering.releases import is_at_least
 from orchestrator.rendering.snapshot import NotASnapshot, SnapshotFile, check_snapshot, read_snapshot
 from orchestrator.rendering.topology_check import RELATIVE_SNAPSHOTS, check_topology
-from orchestrator.rendering.topology_rules import Circumstances, Finding, Severity
+from orchestrator.rendering.topology_findings import Circumstances, Finding
+from orchestrator.rendering.topology_rules import Severity
 from orchestrator.rendering.values import AccessPoint, NetworkFiles
 from orchestrator.spec.model import NetworkSpec
 

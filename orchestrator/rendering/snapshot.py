@@ -11,15 +11,8 @@ from dataclasses import dataclass
 
 from orchestrator.errors import RenderFailed
 from orchestrator.rendering.releases import NEW_PEER_SNAPSHOT
-from orchestrator.rendering.topology_rules import (
-    Circumstances,
-    Code,
-    Finding,
-    Severity,
-    find,
-    severity_by_version,
-    show,
-)
+from orchestrator.rendering.topology_findings import Circumstances, Finding, find, severity_by_version, show
+from orchestrator.rendering.topology_rules import Code, Severity
 from orchestrator.rendering.topology_text import NotJson, parse_json
 from orchestrator.spec.findings import Path
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from orchestrator.rendering.layout import PEER_SNAPSHOT
 from orchestrator.rendering.topology_check import check_document
-from orchestrator.rendering.topology_rules import Circumstances, Severity
+from orchestrator.rendering.topology_findings import Circumstances
+from orchestrator.rendering.topology_rules import Severity
 from orchestrator.rendering.values import AccessPoint, RelayNeighbours
 
 

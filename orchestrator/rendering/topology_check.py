@@ -13,9 +13,10 @@ from posixpath import isabs
 from typing import Any
 
 from orchestrator.rendering.snapshot import SnapshotFile, check_snapshot
+from orchestrator.rendering.topology_findings import Circumstances, Finding, find, severity_by_version, show
 from orchestrator.rendering.topology_groups import check_local_roots
 from orchestrator.rendering.topology_points import check_list, check_points, read_points
-from orchestrator.rendering.topology_rules import Circumstances, Code, Finding, find, severity_by_version, show
+from orchestrator.rendering.topology_rules import Code
 from orchestrator.rendering.topology_shape import (
     PUBLIC_KEYS,
     TOPOLOGY_KEYS,

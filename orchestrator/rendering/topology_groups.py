@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestrator.rendering.topology_findings import Circumstances, Finding, find, show
 from orchestrator.rendering.topology_points import Peer, check_point, read_points, show_peer
-from orchestrator.rendering.topology_rules import Circumstances, Code, Finding, find, show
+from orchestrator.rendering.topology_rules import Code
 from orchestrator.rendering.topology_shape import GROUP_KEYS, check_boolean, check_keys, read_whole, wrong_type
 from orchestrator.spec.findings import Path
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from orchestrator.rendering.topology_rules import Circumstances, Code, Finding, find, severity_by_version, show
+from orchestrator.rendering.topology_findings import Circumstances, Finding, find, severity_by_version, show
+from orchestrator.rendering.topology_rules import Code
 from orchestrator.rendering.topology_shape import POINT_KEYS, check_keys, read_whole, wrong_type
 from orchestrator.spec.findings import Path
 

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from orchestrator.rendering.topology_rules import Circumstances, Code, Finding, find, severity_by_version, show
+from orchestrator.rendering.topology_findings import Circumstances, Finding, find, severity_by_version, show
+from orchestrator.rendering.topology_rules import Code
 from orchestrator.spec.findings import Path
 
 

@@ -27,7 +27,7 @@ from orchestrator.rendering.consumer import (
 )
 from orchestrator.rendering.snapshot import SnapshotFile
 from orchestrator.rendering.topology_check import check_topology
-from orchestrator.rendering.topology_rules import Circumstances
+from orchestrator.rendering.topology_findings import Circumstances
 from orchestrator.rendering.values import AccessPoint, NetworkFiles
 from orchestrator.spec.model import NetworkSpec
 from tests.topology_texts import MAGIC, NEW_SNAPSHOT, OLD_SNAPSHOT

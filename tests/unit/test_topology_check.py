@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from orchestrator.rendering.snapshot import SnapshotFile
 from orchestrator.rendering.topology_check import check_document, check_topology, snapshot_name
-from orchestrator.rendering.topology_rules import RULES, Circumstances, Code, Severity
+from orchestrator.rendering.topology_findings import Circumstances
+from orchestrator.rendering.topology_rules import RULES, Code, Severity
 from orchestrator.rendering.values import AccessPoint
 from tests.topology_texts import (
     ANY,
