@@ -1,13 +1,13 @@
 """Which relays consumers are to find. Pure; where they are published is decided elsewhere.
 
-A relay comes in only when it serves and is trusted. It goes out at once on proof: a fork, another network, death, or
-because it leaves. Lack of evidence (stale, saturated, silent) takes it out only as far as the floor allows: consumers are
+A relay comes in only when it serves and is trusted. It goes out at once on proof: a fork, another network, death, a region
+that is dark, or because it leaves. Lack of evidence (stale, saturated, silent) takes it out only as far as the floor allows: consumers are
 better served by a relay that may be fine than by none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from orchestrator.fleet.observation import Observation
 from orchestrator.planning.assess import may_serve
@@ -19,15 +19,21 @@ DOUBTFUL = (Phase.SYNCING, Phase.UNKNOWN)
 
 
 def pick_published(
-    views: Iterable[RelayView], before: frozenset[str], seen: Observation, spec: FleetSpec, *, frozen: bool
+    views: Sequence[RelayView],
+    before: frozenset[str],
+    seen: Observation,
+    spec: FleetSpec,
+    dark_regions: frozenset[str] = frozenset(),
+    *,
+    frozen: bool,
 ) -> frozenset[str]:
     """Return the names to publish. `before` are those published now; `frozen`: nobody comes or goes without proof."""
-    wanted = [view for view in views if not view.retiring]
+    wanted = [view for view in views if not view.retiring and view.region not in dark_regions]
     serving = frozenset(v.name for v in wanted if v.phase is Phase.SERVING and v.health is Health.HEALTHY)
     doubtful = {v.name: v for v in wanted if v.name in before and v.phase in DOUBTFUL}
     if frozen:
         return (serving & before) | frozenset(doubtful)
-    lacking = count_floor(len(wanted), spec) - len(serving)
+    lacking = count_floor(sum(1 for view in views if not view.retiring), spec) - len(serving)
     best_first = sorted(doubtful, key=lambda name: (_doubt(doubtful[name], seen), name))
     return serving | frozenset(best_first[: max(lacking, 0)])
 

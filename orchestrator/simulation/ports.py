@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
@@ -26,6 +27,7 @@ from orchestrator.fleet.observation import (
     Verdict,
     WrongHostKey,
 )
+from orchestrator.rendering import layout
 from orchestrator.simulation.world import SimulatedHost, World
 
 
@@ -115,6 +117,7 @@ class SimulatedHosts:
         assert isinstance(release, Mapping)  # noqa: S101 - rendered by ourselves
         assert isinstance(files, Sequence)  # noqa: S101 - rendered by ourselves
         host.files = {f["path"]: _file_state(f) for f in files}
+        host.named = _named_addresses(files)
         host.release = release["sha256"]
         host.written_restart = str(variables["genesis_restart_digest"])
         host.written_reload = str(variables["genesis_reload_digest"])
@@ -173,3 +176,9 @@ class SimulatedWire:
 
 def _file_state(file: Mapping[str, str]) -> FileState:
     return FileState(hashlib.sha256(file["content"].encode()).hexdigest(), file["owner"], file["group"], file["mode"])
+
+
+def _named_addresses(files: Sequence[Mapping[str, str]]) -> frozenset[str]:
+    text = next(file["content"] for file in files if file["path"] == layout.TOPOLOGY)
+    groups = json.loads(text)["localRoots"]
+    return frozenset(point["address"] for group in groups for point in group["accessPoints"])

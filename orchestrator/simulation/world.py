@@ -50,6 +50,8 @@ class SimulatedHost:
     wanted_running: bool = False
     running_restart: str = ""
     running_reload: str = ""
+    named: frozenset[str] = frozenset()
+    """Addresses of ours in the topology that its node loaded."""
     reloaded_at: datetime | None = None
     """When the running node was last told to reload."""
     written_restart: str = ""
@@ -67,6 +69,9 @@ class Faults:
     no_capacity: set[str] = field(default_factory=set)
     """Subnets."""
     silent_regions: set[str] = field(default_factory=set)
+    """Regions whose part of the cloud does not answer."""
+    cut_regions: set[str] = field(default_factory=set)
+    """Regions that nobody outside reaches, and that reach nobody outside."""
     wrong_key: set[str] = field(default_factory=set)
     error_after_launch: set[str] = field(default_factory=set)
     """Relays whose next launch happens, but is answered by an error."""
@@ -138,7 +143,26 @@ class World:
         """Whether the host answers SSH."""
         names = {host.instance.relay, host.instance.instance_id}
         alive = host.instance.state is InstanceState.RUNNING and not names & self.faults.never_boots
-        return alive and self.clock.now() >= host.boots_at and not names & self.faults.unreachable
+        cut = host.instance.region in self.faults.cut_regions
+        return alive and not cut and self.clock.now() >= host.boots_at and not names & self.faults.unreachable
+
+    def peers_of(self, host: SimulatedHost) -> frozenset[str]:
+        """Return the addresses that a node is connected with: relays alive that it names or that name it, and partners."""
+        mine = host.instance.address
+        ours = {other.instance.address: other for other in self.hosts.values() if other.instance.address is not None}
+        relays = {
+            address
+            for address, other in ours.items()
+            if other.node_started is not None
+            and (address in host.named or mine in other.named)
+            and other.instance.state is InstanceState.RUNNING
+            and (other.instance.region == host.instance.region or not self._is_cut(host, other))
+        }
+        partners = host.named - ours.keys() if not self._is_cut(host) else frozenset()
+        return frozenset(relays | partners)
+
+    def _is_cut(self, *hosts: SimulatedHost) -> bool:
+        return any(host.instance.region in self.faults.cut_regions for host in hosts)
 
     def unit_state(self, host: SimulatedHost) -> UnitState:
         """Return the node's unit state now."""
@@ -200,6 +224,7 @@ class World:
             running_restart_digest=host.running_restart if runs else "",
             running_reload_digest=host.running_reload if runs else "",
             clean_marker=host.node_started is None,
+            peers=self.peers_of(host) if unit is UnitState.ACTIVE else None,
             metrics=self._metrics(host) if unit is UnitState.ACTIVE else None,
             metrics_missing="" if unit is UnitState.ACTIVE else "the node does not run",
             reload_logged=relay not in self.faults.deaf_to_reload if told is not None else None,

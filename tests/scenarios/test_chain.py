@@ -15,7 +15,7 @@ from orchestrator.rendering import layout
 from orchestrator.rendering.values import ChangeClass
 from orchestrator.simulation.chain import SLOTS_A_BLOCK, Branch
 from orchestrator.simulation.rehearsal import Rehearsal
-from tests.scenarios.builders import MEDIUM, fleet_spec, resubmit, serving_fleet
+from tests.scenarios.builders import MEDIUM, SMALL, fleet_spec, resubmit, serving_fleet
 from tests.scenarios.judge import host_of, serving
 
 EU1, EU2, US1 = "demo-eu-central-1-01", "demo-eu-central-1-02", "demo-us-east-1-01"
@@ -347,6 +347,37 @@ def test_with_no_partner_answering_the_fleet_is_said_to_agree_with_itself_alone(
     assert any("the fleet agrees with itself alone" in w for w in found.plan.warnings)
     assert {view.health for view in found.plan.relays} == {Health.HEALTHY}
     assert found.plan.agreed_tip is None
+
+
+# --- regions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_region_that_relays_elsewhere_have_lost_too_is_unpublished_and_kept(made: Rehearsal) -> None:
+    made.world.faults.cut_regions.add("eu-central-1")
+    found = follow(made, 1)
+    assert not {EU1, EU2} & published(found)
+    assert any(w.startswith("eu-central-1 is dark") for w in found.plan.warnings)
+    assert found.plan.actions == ()
+    assert len(serving(made.world)) == sum(MEDIUM.values()) - 2
+
+
+def test_a_region_that_is_half_of_the_fleet_may_go_dark_without_the_controller_doubting_itself() -> None:
+    made = serving_fleet(fleet_spec(SMALL))
+    follow(made, 3)
+    made.world.faults.cut_regions.add("eu-central-1")
+    found = follow(made, 1)
+    assert published(found) == {US1, "demo-us-east-1-02"}
+    assert not any("probably cut off" in w for w in found.plan.warnings)
+
+
+def test_a_region_that_only_we_do_not_see_stays_published(made: Rehearsal) -> None:
+    made.world.faults.unreachable.update([EU1, EU2])
+    before = made.store.load().evidence.published
+    for name in sorted(before - {EU1, EU2})[:3]:
+        made.world.faults.unreachable.add(name)
+    found = follow(made, 1)
+    assert published(found) == before
+    assert any("probably cut off" in w for w in found.plan.warnings)
 
 
 # --- told apart ------------------------------------------------------------------------------------------------------
