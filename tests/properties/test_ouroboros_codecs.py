@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.ouroboros import chainsync, handshake, keepalive
+from orchestrator.ouroboros import blockfetch, chainsync, handshake, keepalive
+from orchestrator.ouroboros.blockfetch import decode_block_fetch, encode_block_fetch
 from orchestrator.ouroboros.cbor import MAXIMUM_DEPTH, MessageBuffer, Reader
 from orchestrator.ouroboros.chainsync import decode_chain_sync, encode_chain_sync
 from orchestrator.ouroboros.errors import ProtocolError
@@ -32,6 +33,12 @@ CHAIN_SYNC = st.one_of(
     st.builds(chainsync.IntersectFound, POINTS, TIPS),
     st.builds(chainsync.IntersectNotFound, TIPS),
 )
+BLOCK_POINTS = st.builds(chainsync.BlockPoint, U64, st.binary(min_size=32, max_size=32))
+BLOCK_FETCH = st.one_of(
+    st.builds(blockfetch.RequestRange, BLOCK_POINTS, BLOCK_POINTS),
+    st.builds(blockfetch.Block, st.binary(max_size=20_000)),
+    st.sampled_from([blockfetch.ClientDone(), blockfetch.StartBatch(), blockfetch.NoBlocks(), blockfetch.BatchDone()]),
+)
 KEEP_ALIVE = st.one_of(
     st.builds(keepalive.KeepAlive, U16),
     st.builds(keepalive.KeepAliveResponse, U16),
@@ -52,10 +59,11 @@ REPLIES = st.one_of(
 )
 ENCODED = st.one_of(
     CHAIN_SYNC.map(encode_chain_sync),
+    BLOCK_FETCH.map(encode_block_fetch),
     KEEP_ALIVE.map(encode_keep_alive),
     st.one_of(PROPOSALS, REPLIES).map(encode_handshake),
 )
-DECODERS = (decode_chain_sync, decode_keep_alive, decode_proposal, decode_reply)
+DECODERS = (decode_chain_sync, decode_block_fetch, decode_keep_alive, decode_proposal, decode_reply)
 
 
 @st.composite
@@ -87,6 +95,11 @@ def take_all(buffer):
 @given(CHAIN_SYNC)
 def test_chain_sync_survives_the_wire(message):
     assert decode_chain_sync(encode_chain_sync(message)) == message
+
+
+@given(BLOCK_FETCH)
+def test_block_fetch_survives_the_wire(message):
+    assert decode_block_fetch(encode_block_fetch(message)) == message
 
 
 @given(KEEP_ALIVE)

@@ -11,7 +11,7 @@ from orchestrator.ouroboros.server import EndCause
 from orchestrator.ouroboros.verdicts import Verdict
 from tests.ouroboros_peers import ACCEPTANCE, LONG, MAGIC, PATIENT, PONG, TIP, a_relay, a_script, listening, unit
 
-IN_UNITS = st.tuples(st.sampled_from([0, 2, 8]), st.binary(min_size=1, max_size=60))
+IN_UNITS = st.tuples(st.sampled_from([0, 2, 3, 8]), st.binary(min_size=1, max_size=60))
 GARBAGE = st.one_of(
     st.binary(max_size=80), st.lists(IN_UNITS, max_size=5).map(lambda units: b"".join(unit(*one) for one in units))
 )
