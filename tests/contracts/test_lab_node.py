@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -81,10 +81,13 @@ class LabNode:
         changed = {**json.loads(path.read_text()), **values}
         path.write_text(json.dumps({key: value for key, value in changed.items() if value is not None}))
 
-    def name_peers(self, *peers: LabNode) -> None:
+    def name_peers(self, *peers: LabNode, bootstraps: Sequence[LabNode] = ()) -> None:
         points = [{"address": peer.address, "port": PORT} for peer in peers]
         groups = [{"accessPoints": points, "valency": len(points), "trustable": True}] if peers else []
-        (self.folder / "topology.json").write_text(json.dumps({"localRoots": groups, "publicRoots": []}))
+        topology: dict[str, object] = {"localRoots": groups, "publicRoots": []}
+        if bootstraps:
+            topology["bootstrapPeers"] = [{"address": peer.address, "port": PORT} for peer in bootstraps]
+        (self.folder / "topology.json").write_text(json.dumps(topology))
 
     def start(self) -> LabNode:
         environment = {**os.environ, "GENESIS_LAB_VERSION": self.version, "GENESIS_LAB_FORGE": self.forge}
@@ -488,3 +491,44 @@ def test_nodes_of_one_fork_make_one_chain_though_told_at_different_times(make_no
     other.send(signal.SIGHUP)
     other.tell(fork)
     until(lambda: one.tip() == other.tip(), "one chain, without a connection")
+
+
+def test_a_crowd_fills_a_node_to_its_hard_limit_and_leaves_no_room_until_it_goes(
+    make_node: Callable[..., LabNode],
+) -> None:
+    node = make_node()
+    node.change_file("config.json", AcceptedConnectionsLimit={"hardLimit": 6, "softLimit": 4, "delay": 0.1})
+    node.start()
+    until(node.serves, "it answers")
+    crowd = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator.lab.crowd", node.address, str(PORT), str(MAGIC)], cwd=ROOT
+    )
+    try:
+        until(lambda: "inboundConns_int 6" in node.metrics(), "it is full")
+        short = ProbeTimeouts(handshake=timedelta(seconds=0.5))
+        assert node.probe(timeouts=short).verdict is Verdict.HANDSHAKE_TIMEOUT
+        assert "inboundConns_int 6" in node.metrics(), "and not fuller than it may be"
+    finally:
+        crowd.kill()
+        crowd.wait()
+    until(node.serves, "there is room again")
+
+
+def test_local_roots_of_a_reload_are_skipped_while_the_tip_is_too_old_though_success_is_logged(
+    make_node: Callable[..., LabNode],
+) -> None:
+    maker, bootstrap, wary = make_node(forge="0").start(), make_node(), make_node()
+    until(lambda: maker.block() >= 2, "blocks are made")
+    bootstrap.start()
+    until(bootstrap.serves, "there is a bootstrap peer, who has no chain yet")
+    wary.name_peers(bootstraps=[bootstrap])
+    wary.start()
+    until(wary.serves, "it answers")
+    until(lambda: "outboundConns_int 1" in wary.metrics(), "it follows its bootstrap peer")
+    wary.name_peers(maker, bootstraps=[bootstrap])
+    wary.send(signal.SIGHUP)
+    until(lambda: f"[({maker.address}:{PORT}," in wary.output(), "the log has the new local roots")
+    assert "peerSelection_KnownPeers_int 1" in wary.metrics(), "and yet they are not known"
+    bootstrap.name_peers(maker)
+    bootstrap.send(signal.SIGHUP)
+    until(lambda: "outboundConns_int 2" in wary.metrics(), "once its tip is fresh, they are")

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 import pytest
 
 from orchestrator.errors import LabUnavailable
+from orchestrator.lab.cuts import render_cuts
 from orchestrator.lab.firewall import render_firewall
 from orchestrator.lab.network import find_overlaps, parse_fib_trie, parse_if_inet6, pick_network
 
@@ -69,6 +70,24 @@ def test_loading_the_firewall_again_keeps_who_is_isolated() -> None:
     text = render_firewall("gf-12345", IPv4Network("10.99.0.0/16"), IPv6Network("fd00:1:2::/48"))
     assert "flush set" not in text
     assert "delete" not in text
+
+
+def test_a_cut_region_reaches_itself_and_nobody_else() -> None:
+    text = render_cuts("gf-12345", [("gf-123450101", "gf-123450102")])
+    inside = '{ "gf-123450101", "gf-123450102" }'
+    for hook, match in (
+        ("input", f"iifname {inside}"),
+        ("output", f"oifname {inside}"),
+        ("forward", f"iifname {inside} oifname != {inside}"),
+        ("forward", f"iifname != {inside} oifname {inside}"),
+    ):
+        assert f"cut_{hook} ether type {{ ip, ip6 }} {match} drop\n" in text
+
+
+def test_without_a_cut_region_what_was_cut_is_flushed_and_nothing_dropped() -> None:
+    text = render_cuts("gf-12345", [])
+    assert text.count("flush chain") == 3
+    assert "drop" not in text
 
 
 def test_addresses_are_read_from_the_kernels_trie() -> None:

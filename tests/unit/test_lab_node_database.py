@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestrator.lab.node.block import make_body
 from orchestrator.lab.node.database import Database, DatabaseRefused
 from orchestrator.lab.node.header import Header, make_header
 
@@ -13,8 +15,13 @@ from orchestrator.lab.node.header import Header, make_header
 def make_headers(count: int) -> list[Header]:
     headers: list[Header] = []
     for number in range(count):
-        headers.append(make_header(number, number + 1, headers[-1].hash if headers else None, 0, 0))
+        previous = headers[-1].hash if headers else None
+        headers.append(make_header(number, number + 1, previous, 0, 0, make_body(b"seed", 0, number + 1)))
     return headers
+
+
+def body_of(header: Header) -> bytes:
+    return make_body(b"seed", header.issuer, header.slot)
 
 
 def fill(folder: Path, headers: list[Header], *, mark_clean: bool = True) -> None:
@@ -22,7 +29,7 @@ def fill(folder: Path, headers: list[Header], *, mark_clean: bool = True) -> Non
     list(database.load_headers())
     database.mark_running()
     for header in headers:
-        database.append(header, b"")
+        database.append(header, body_of(header))
     database.close(mark_clean=mark_clean)
 
 
@@ -52,9 +59,46 @@ def test_headers_rolled_back_are_gone_from_the_disk(tmp_path: Path) -> None:
     headers = make_headers(6)
     database = Database(tmp_path / "db", 4242)
     for header in headers:
-        database.append(header, b"")
+        database.append(header, body_of(header))
     database.roll_back(2)
-    database.append(headers[2], b"")
+    database.append(headers[2], body_of(headers[2]))
+    database.close(mark_clean=True)
+    assert load(tmp_path / "db") == headers[:3]
+
+
+def test_bodies_are_there_after_a_restart_and_a_rollback(tmp_path: Path) -> None:
+    headers = make_headers(6)
+    fill(tmp_path / "db", headers)
+    database = Database(tmp_path / "db", 4242)
+    assert list(database.load_headers()) == headers
+    assert [database.body_at(index) for index in range(6)] == [body_of(header) for header in headers]
+    database.roll_back(2)
+    database.append(headers[2], body_of(headers[2]))
+    assert database.body_at(2) == body_of(headers[2])
+    database.close(mark_clean=True)
+    assert (tmp_path / "db" / "immutable" / "bodies.log").stat().st_size == sum(h.body_size for h in headers[:3])
+
+
+@pytest.mark.parametrize("spoil", [lambda content: content[:-1], lambda content: content[:-1] + b"\0", lambda _: b""])
+def test_a_block_whose_body_is_not_whole_is_forgotten_with_all_after_it(
+    tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    headers = make_headers(4)
+    fill(tmp_path / "db", headers)
+    bodies = tmp_path / "db" / "immutable" / "bodies.log"
+    first_two = sum(header.body_size for header in headers[:3])
+    content = bodies.read_bytes()
+    bodies.write_bytes(spoil(content[:first_two]) + content[first_two:])
+    assert len(load(tmp_path / "db")) < 3
+    fill(tmp_path / "db", headers[len(load(tmp_path / "db")) :])
+    assert load(tmp_path / "db") == headers
+
+
+def test_blocks_that_are_not_believed_are_forgotten_with_all_after_them(tmp_path: Path) -> None:
+    headers = make_headers(5)
+    fill(tmp_path / "db", headers)
+    database = Database(tmp_path / "db", 4242)
+    assert list(database.load_headers(lambda header: header.number != 3)) == headers[:3]
     database.close(mark_clean=True)
     assert load(tmp_path / "db") == headers[:3]
 

@@ -9,11 +9,12 @@ before (configuration, topology, locked database) is read by `__main__`, which c
 from __future__ import annotations
 
 import asyncio
-import resource
+import os
 import signal
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from .behaviour import Behaviour, Parts
 from .chain import Chain
@@ -233,7 +234,7 @@ class Node:
             forks=self._chain.forks,
             served_headers=self._chain.served_headers,
             served_blocks=self._chain.served_blocks,
-            resident_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            resident_bytes=_count_resident_bytes(),
         )
 
     def _tip_figures(self) -> TipFigures | None:
@@ -255,3 +256,7 @@ async def _serve_until_cancelled(server: asyncio.Server) -> None:
         await server.serve_forever()
     finally:
         server.close()
+
+
+def _count_resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
