@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from orchestrator.spec.findings import Path
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+|\n')
+DEEPEST_PLACE = 6
+"""A topology has nothing below that; whatever is deeper is found at the place that it is in."""
+
 MOST_DIGITS = 400
 """A whole number with more digits than any double has is as good as infinite, and slow to read."""
 
@@ -68,7 +71,7 @@ def read_json(content: bytes | str) -> JsonText:
 
 
 def _places(text: str) -> Iterator[tuple[Path, int]]:
-    """Walk over a text that is known to be JSON; yield each key and each member of an array with its line."""
+    """Walk over a text that is known to be JSON; yield each key and each member of an array, not too deep, with its line."""
     line = 1
     path: list[str | int] = []
     in_object: list[bool] = []
@@ -88,10 +91,11 @@ def _places(text: str) -> Iterator[tuple[Path, int]]:
             continue
         if key_next:
             path[-1] = json.loads(piece)
-            yield tuple(path), line
+            if len(path) <= DEEPEST_PLACE:
+                yield tuple(path), line
             key_next = False
             continue
-        if in_object and not in_object[-1]:
+        if in_object and not in_object[-1] and len(path) <= DEEPEST_PLACE:
             yield tuple(path), line
         if piece in "{[":
             in_object.append(piece == "{")

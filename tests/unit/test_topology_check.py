@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.lab.node.topology import TopologyRefused, parse_topology
+from orchestrator.lab.node.version import parse_version
 from orchestrator.rendering.snapshot import SnapshotFile
 from orchestrator.rendering.topology_check import check_document, check_topology, snapshot_name
 from orchestrator.rendering.topology_findings import Circumstances
@@ -157,6 +160,64 @@ def test_what_is_in_the_later_of_two_equal_members_is_not_counted_as_double_too(
 )
 def test_only_a_snapshot_that_the_node_would_read_is_looked_for(text: str, name: str | None) -> None:
     assert snapshot_name(text) == name
+
+
+# Topologies of which many are right and the others nearly so, to hold the check against what reads them as the node does.
+near_points = st.builds(
+    point,
+    st.sampled_from(["a.example", "b.example", "192.0.2.1", "2001:db8::1", "0.0.0.0", "_cardano._tcp.a.example"]),
+    st.sampled_from([3001, 3002, 65536, "3001", None]),
+)
+few = st.integers(-1, 4)
+near_groups = st.fixed_dictionaries(
+    {"accessPoints": st.lists(near_points, max_size=3)},
+    optional={
+        "valency": few,
+        "hotValency": few,
+        "warmValency": few,
+        "trustable": st.booleans() | st.just("true"),
+        "diffusionMode": st.sampled_from(["InitiatorOnly", "initiatorOnly"]),
+        "behindFirewall": st.booleans(),
+    },
+)
+near_topologies = st.fixed_dictionaries(
+    {
+        "localRoots": st.lists(near_groups, max_size=2),
+        "publicRoots": st.just([])
+        | st.lists(st.builds(dict, accessPoints=st.lists(near_points, max_size=1)), max_size=1),
+    },
+    optional={
+        "bootstrapPeers": st.none() | st.lists(near_points, max_size=2),
+        "useLedgerAfterSlot": st.sampled_from([-1, 0, 5, None, "5"]),
+    },
+)
+
+
+@given(document=near_topologies, version=st.sampled_from(["10.5.1", "10.6.2", "11.0.1"]))
+def test_what_passes_is_read_by_a_node_and_nothing_of_it_clamped(document, version) -> None:
+    text = json.dumps(document)
+    if any(f.severity is Severity.ERROR for f in check_topology(text, Circumstances(version))):
+        return
+    read = parse_topology(text.encode(), parse_version(version), 150, Path())
+    wanted = [
+        (
+            [(p["address"], p.get("port")) for p in group["accessPoints"]],
+            group.get("valency", group.get("hotValency")),
+            group.get("warmValency", group.get("valency", group.get("hotValency"))),
+        )
+        for group in document["localRoots"]
+        if group["accessPoints"]
+    ]
+    assert [([(p.address, p.port) for p in g.access_points], g.hot, g.warm) for g in read.local_roots] == wanted
+
+
+@given(document=near_topologies, version=st.sampled_from(["10.5.1", "10.6.2", "11.0.1"]))
+def test_what_a_node_refuses_is_an_error(document, version) -> None:
+    text = json.dumps(document)
+    try:
+        parse_topology(text.encode(), parse_version(version), 150, Path())
+    except TopologyRefused:
+        assert any(f.severity is Severity.ERROR for f in check_topology(text, Circumstances(version)))
 
 
 # Values as strange as JSON allows, in the places where a topology has its own.
