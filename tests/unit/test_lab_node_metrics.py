@@ -38,10 +38,10 @@ def test_a_tip_not_yet_known_is_absent_in_both_dialects() -> None:
 @pytest.mark.parametrize(
     ("legacy", "names"),
     [
-        (True, ("connectionManager_incomingConns", "nodeStartTime_int", "forks_int", "served_header_counter_int")),
+        (True, ("connectionManager_incomingConns", "nodeStartTime_int", "forks_int", "served_block_count_int")),
         (
             False,
-            ("connectionManager_inboundConns_int", "node_start_time_int", "forks_counter", "served_header_counter"),
+            ("connectionManager_inboundConns_int", "node_start_time_int", "forks_counter", "served_block_counter"),
         ),
     ],
 )

@@ -43,6 +43,7 @@ class Figures:
     forks: int = 0
     served_headers: int = 0
     served_blocks: int = 0
+    served_newest: int = 0
     resident_bytes: int = 0
 
 
@@ -92,15 +93,18 @@ def _legacy_values(figures: Figures) -> Iterator[tuple[str, int | float]]:
     yield "connectionManager_duplexConns", 0
     yield "connectionManager_fullDuplexConns", 0
     yield "connectionManager_unidirectionalConns", figures.inbound + figures.outbound
+    yield "inboundGovernor_idle", 0
+    yield "inboundGovernor_cold", 0
     yield "inboundGovernor_hot", figures.inbound
     yield "inboundGovernor_warm", 0
-    yield "peerSelection_cold", figures.known_peers - figures.outbound
+    yield "peerSelection_cold", max(0, figures.known_peers - figures.outbound)
     yield "peerSelection_warm", 0
     yield "peerSelection_hot", figures.outbound
     yield "txsProcessedNum_int", 0
     yield "forks_int", figures.forks
     yield "served_header_counter_int", figures.served_headers
     yield "served_block_count_int", figures.served_blocks
+    yield "served_block_latest_count_int", figures.served_newest
 
 
 def _new_values(figures: Figures) -> Iterator[tuple[str, int | float]]:
@@ -117,9 +121,11 @@ def _new_values(figures: Figures) -> Iterator[tuple[str, int | float]]:
     yield "connectionManager_duplexConns_int", 0
     yield "connectionManager_fullDuplexConns_int", 0
     yield "connectionManager_unidirectionalConns_int", figures.inbound + figures.outbound
+    yield "inboundGovernor_idle_int", 0
+    yield "inboundGovernor_cold_int", 0
     yield "inboundGovernor_hot_int", figures.inbound
     yield "inboundGovernor_warm_int", 0
-    yield "peerSelection_Cold_int", figures.known_peers - figures.outbound
+    yield "peerSelection_Cold_int", max(0, figures.known_peers - figures.outbound)
     yield "peerSelection_Warm_int", 0
     yield "peerSelection_Hot_int", figures.outbound
     yield "peerSelection_KnownPeers_int", figures.known_peers
@@ -130,6 +136,7 @@ def _new_values(figures: Figures) -> Iterator[tuple[str, int | float]]:
     yield "served_header_counter", figures.served_headers
     yield "ChainSync_HeadersServed_counter", figures.served_headers
     yield "served_block_counter", figures.served_blocks
+    yield "served_block_latest_int", figures.served_newest
     # A relay of the backbone stays in this state while perfectly well: nobody should take it for readiness.
     yield "GSM_state_int", 0
 

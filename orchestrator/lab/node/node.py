@@ -234,6 +234,7 @@ class Node:
             forks=self._chain.forks,
             served_headers=self._chain.served_headers,
             served_blocks=self._chain.served_blocks,
+            served_newest=self._chain.served_newest,
             resident_bytes=_count_resident_bytes(),
         )
 

@@ -25,6 +25,7 @@ class AdoptedChain:
         self.chain = chain
         self.served_headers = 0
         self.served_blocks = 0
+        self.served_newest = 0
         # While frozen nothing moves the tip: the lab asked for a stall.
         self.frozen = False
         self.forks = 0
@@ -99,6 +100,7 @@ class AdoptedChain:
                 return
             newest = self.chain.point_at(index)
             self.served_blocks += 1
+            self.served_newest += index + 1 == len(self.chain)
             yield encode_block(self.chain.encoded_at(index), self._database.body_at(index))
 
     async def wait_for_change(self, seen: Tip) -> None:
