@@ -1,0 +1,213 @@
+"""Twenty relays on a chain with slot battles: faults are named, forks are put aside, regions may go, and nobody else suffers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orchestrator.fleet.observation import Verdict
+from orchestrator.lab.cloud_places import LAB_REGIONS
+from tests.lab_fleet import Fleet, wait_for
+from tests.lab_watch import Watch, watching
+
+pytestmark = pytest.mark.lab
+
+TOPOLOGY = "/etc/cardano-node/topology.json"
+STARTED = "systemctl show cardano-node.service --property=ExecMainStartTimestampMonotonic"
+FORK_DEPTH = 5
+BLOCKS = 1000
+
+FORKED, STALLED, HANGING, SATURATED, ELSEWHERE, SLOW = (
+    f"wide-{region}-0{number}"
+    for region, number in zip((*LAB_REGIONS, *LAB_REGIONS[:2]), (1, 1, 1, 1, 2, 2), strict=True)
+)
+
+
+@pytest.fixture(scope="module")
+def watch(wide: Fleet) -> Iterator[Watch]:
+    """All that happens here, seen from the side."""
+    with watching(wide) as found:
+        yield found
+
+
+def fault(wide: Fleet, watch: Watch, relay: str, kind: str, *arguments: str) -> None:
+    """Tell a relay to do wrong, or `clear`."""
+    watch.guilty.add(relay)
+    ended = wide.run("lab", "fault", relay, kind, "--lab", "wide", *arguments)
+    assert ended.code == 0, ended.err
+
+
+def status(wide: Fleet) -> dict[str, Any]:
+    ended = wide.run("status", "--json")
+    assert ended.code == 0, ended.err
+    return ended.document
+
+
+def relays(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {relay["name"]: relay for relay in document["relays"]}
+
+
+def settle(wide: Fleet, watch: Watch) -> None:
+    """Clear what was told to anybody, and let the fleet agree again."""
+    for relay in sorted(watch.guilty):
+        fault(wide, watch, relay, "clear")
+    wait_for(lambda: all(relay["phase"] == "serving" for relay in relays(status(wide)).values()))
+    wide.converge()
+
+
+def block_of(watch: Watch, name: str) -> int:
+    return watch.sightings[name].tip_block or 0
+
+
+def hosts_named(wide: Fleet, relay: str, addresses: dict[str, str]) -> set[str]:
+    """The relays that a relay's topology names, read on its machine."""
+    groups = json.loads(wide.shell(relay, f"cat {TOPOLOGY}"))["localRoots"]
+    named = {point["address"] for group in groups for point in group["accessPoints"]}
+    return {name for name, address in addresses.items() if address in named}
+
+
+def test_twenty_relays_serve_agree_and_are_published(wide: Fleet, watch: Watch) -> None:
+    document = status(wide)
+    assert len(document["relays"]) == 20
+    assert {relay["phase"] for relay in document["relays"]} == {"serving"}
+    assert {relay["chain"] for relay in document["relays"]} == {"agrees with the others"}
+    assert document["summary"]["published"] == 20
+    assert document["summary"]["agreed_tip"]
+    assert document["summary"]["warnings"] == []
+    assert watch.guilty == set()
+
+
+EXPECTED = {
+    FORKED: ("forked at slot", "depth"),
+    STALLED: ("stale", "lags by"),
+    HANGING: ("hangs: connects, but no handshake",),
+    SATURATED: ("saturated: ",),
+    ELSEWHERE: ("another network",),
+    SLOW: ("answers slowly: ",),
+}
+
+
+def told_of(relay: dict[str, Any]) -> str:
+    return "; ".join((relay["reason"], relay["chain"], *relay["notes"]))
+
+
+def is_true(watch: Watch, relay: str, block_before: int) -> bool:
+    """Whether a fault shows on the wire by now."""
+    seen = watch.sightings[relay]
+    if relay == FORKED:
+        return (seen.tip_block or 0) > block_before + FORK_DEPTH
+    wanted = {
+        STALLED: Verdict.STALE_TIP,
+        HANGING: Verdict.HANDSHAKE_TIMEOUT,
+        SATURATED: Verdict.HANDSHAKE_TIMEOUT,
+        ELSEWHERE: Verdict.WRONG_MAGIC,
+        SLOW: Verdict.OK,
+    }
+    return seen.verdict is wanted[relay] and (relay != SLOW or (seen.handshake_seconds or 0) > 2)
+
+
+def test_each_fault_is_told_apart_and_named_by_the_first_status_after_it_shows(wide: Fleet, watch: Watch) -> None:
+    before = block_of(watch, FORKED)
+    for relay, kind in (
+        (FORKED, "fork"),
+        (STALLED, "stall"),
+        (HANGING, "hang"),
+        (SATURATED, "saturate"),
+        (ELSEWHERE, "wrong-magic"),
+        (SLOW, "slow"),
+    ):
+        fault(wide, watch, relay, kind)
+    late: dict[str, str] = {}
+    named: set[str] = set()
+
+    def look() -> bool:
+        shown = {relay for relay in EXPECTED if is_true(watch, relay, before)}
+        found = relays(status(wide))
+        for relay in EXPECTED.keys() - named:
+            if all(word in told_of(found[relay]) for word in EXPECTED[relay]):
+                named.add(relay)
+            elif relay in shown:
+                late[relay] = told_of(found[relay])
+        return named == EXPECTED.keys()
+
+    wait_for(look)
+    assert not late
+    healthy = {name: relay for name, relay in relays(status(wide)).items() if name not in EXPECTED}
+    assert {relay["phase"] for relay in healthy.values()} == {"serving"}
+    settle(wide, watch)
+
+
+def test_a_forked_relay_is_quarantined_while_nineteen_serve_and_its_neighbours_drop_it(
+    wide: Fleet, watch: Watch
+) -> None:
+    addresses = {name: relay["address"] for name, relay in wide.relays().items()}
+    started = {name: wide.shell(name, STARTED) for name in addresses}
+    neighbours = {name for name in addresses if FORKED in hosts_named(wide, name, addresses)}
+    assert neighbours
+    fault(wide, watch, FORKED, "fork")
+    with wide.sampling() as samples:
+        wait_for(lambda: wide.relays()[FORKED]["phase"] == "quarantined")
+        ended = wide.apply()
+    assert ended.code == 2, ended.err
+    found = relays(ended.document)
+    assert found[FORKED]["phase"] == "quarantined"
+    assert "forked at slot" in found[FORKED]["reason"]
+    assert [name for name, relay in found.items() if not relay["published"]] == [FORKED]
+    assert [name for name, relay in found.items() if relay["phase"] != "serving"] == [FORKED]
+    assert min(samples) >= 19
+    assert not {name for name in addresses if FORKED in hosts_named(wide, name, addresses)}
+    assert {name: wide.shell(name, STARTED) for name in addresses} == started
+    settle(wide, watch)
+    assert {name for name in addresses if FORKED in hosts_named(wide, name, addresses)} == neighbours
+
+
+def test_a_cut_region_leaves_the_rest_connected_and_following(wide: Fleet, watch: Watch) -> None:
+    region = LAB_REGIONS[1]
+    gone = {name for name in wide.relays() if f"-{region}-" in name}
+    watch.guilty |= gone
+    assert wide.run("lab", "cut", region, "--lab", "wide").code == 0
+    try:
+        before = {name: block_of(watch, name) for name in watch.sightings if name not in gone}
+        wait_for(lambda: all(block_of(watch, name) > block + 20 for name, block in before.items()))
+        document = wait_for(lambda: _dark(status(wide), region))
+        found = relays(document)
+        assert {relay["phase"] for name, relay in found.items() if name not in gone} == {"serving"}
+        assert {relay["phase"] for name, relay in found.items() if name in gone} == {"unknown"}
+        assert not any(found[name]["published"] for name in gone)
+    finally:
+        assert wide.run("lab", "heal", region, "--lab", "wide").code == 0
+    settle(wide, watch)
+
+
+def _dark(document: dict[str, Any], region: str) -> dict[str, Any] | None:
+    """The status, once it says that the region is dark: connections that were cut take a while to be given up."""
+    return document if any(f"{region} is dark" in warning for warning in document["summary"]["warnings"]) else None
+
+
+def test_a_joining_relay_reloads_the_few_whose_files_change_and_restarts_nobody(wide: Fleet) -> None:
+    names = sorted(wide.relays())
+    started = {name: wide.shell(name, STARTED) for name in names}
+    files = {name: wide.shell(name, f"sha256sum {TOPOLOGY}") for name in names}
+    file = wide.variant("joined", lambda document: document["regions"][LAB_REGIONS[0]].update(count=6))
+    planned = {a["relay"] for a in wide.run("plan", "--json", file=file).document["actions"] if a["action"] == "deploy"}
+    ended = wide.converge(file=file)
+    assert len(relays(ended.document)) == 21
+    changed = {name for name in names if wide.shell(name, f"sha256sum {TOPOLOGY}") != files[name]}
+    assert changed
+    assert len(changed) <= 15
+    assert planned <= changed
+    assert {name: wide.shell(name, STARTED) for name in names} == started
+    count = "journalctl -q -u cardano-node.service -o cat --since -5min | grep -c NetworkConfigUpdate || true"
+    told = {name for name in changed if int(wide.shell(name, count)) > 0}
+    assert told == changed
+    retired = wide.converge("--confirm", "retire:1")
+    assert len(relays(retired.document)) == 20
+
+
+def test_in_a_thousand_blocks_with_slot_battles_no_healthy_relay_is_accused(watch: Watch) -> None:
+    wait_for(lambda: watch.blocks >= BLOCKS, seconds=900)
+    assert watch.battles > 10
+    assert watch.accused <= watch.guilty

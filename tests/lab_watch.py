@@ -1,0 +1,84 @@
+"""Watches a fleet's chain from the side, without a store: looks at the wire again and again, judges, and remembers who was accused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from orchestrator.cli.wiring import load_wanted, make_wire
+from orchestrator.execution.observe import observe_chains
+from orchestrator.execution.ports import ProbeTarget
+from orchestrator.fleet.observation import CloudView, Observation, Sighting
+from orchestrator.fleet.record import FleetRecord
+from orchestrator.planning.look import Look
+from orchestrator.planning.trust import judge_chain
+from tests.lab_fleet import Fleet
+
+
+@dataclass
+class Watch:
+    """What was seen so far."""
+
+    fleet: Fleet
+    guilty: set[str] = field(default_factory=set)
+    """Those told to do wrong: the others are healthy."""
+    accused: set[str] = field(default_factory=set)
+    """Whoever was quarantined or suspected in some look."""
+    looks: int = 0
+    battles: int = 0
+    """Looks in which healthy nodes showed two blocks of one height."""
+    first_block: int | None = None
+    last_block: int = 0
+    sightings: dict[str, Sighting] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks the chain has grown by since the first look."""
+        return self.last_block - (self.first_block or self.last_block)
+
+    def look(self, targets: list[ProbeTarget], record: FleetRecord) -> FleetRecord:
+        """Look once; the record for the next look."""
+        fleet, wanted, _ = load_wanted(self.fleet.file)
+        sightings, heights = observe_chains(make_wire(fleet), targets, record)
+        seen = Observation(CloudView(), {}, sightings, {}, heights)
+        judged = judge_chain(Look(wanted, seen, record, datetime.now(UTC)), {})
+        honest = {n: s for n, s in sightings.items() if n not in self.guilty and s.tip is not None}
+        tips = {(s.tip_block, s.tip_hash) for s in honest.values()}
+        self.battles += len(tips) > len({block for block, _ in tips})
+        self.accused |= set(judged.quarantines) | set(judged.evidence.suspicions)
+        newest = max((s.tip_block or 0 for s in honest.values()), default=0)
+        self.first_block = newest if self.first_block is None else self.first_block
+        self.last_block = max(self.last_block, newest)
+        self.sightings = dict(sightings)
+        self.looks += 1
+        return replace(record, evidence=judged.evidence)
+
+
+@contextmanager
+def watching(fleet: Fleet) -> Iterator[Watch]:
+    """Watch all relays and partners meanwhile; a look that fails fails the test that ends the watch."""
+    watch, ended, failures = Watch(fleet), threading.Event(), list[BaseException]()
+    spec = load_wanted(fleet.file)[0].spec
+    relays = [ProbeTarget(name, relay["address"], 3001) for name, relay in fleet.relays().items()]
+    targets = relays + [ProbeTarget(partner.name, partner.address, partner.port) for partner in spec.partners]
+
+    def run() -> None:
+        record = FleetRecord("watch", spec.fleet, None)
+        try:
+            while not ended.is_set():
+                record = watch.look(targets, record)
+                ended.wait(1)
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for the watch
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        ended.set()
+        thread.join()
+        assert not failures, failures
