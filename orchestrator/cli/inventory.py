@@ -15,7 +15,7 @@ from orchestrator.planning.assess import why_keys_disagree
 from orchestrator.planning.mesh import render_fleet
 from orchestrator.rendering.inventory import InventoryHost, render_inventory
 from orchestrator.rendering.values import RenderedRelay
-from orchestrator.rendering.variables import deploy_variables, prepare_variables, stage_variables
+from orchestrator.rendering.variables import deploy_variables, inspect_variables, prepare_variables, stage_variables
 
 PLAIN = "plain-ansible"
 """Folder in the controller's state with the known hosts of the last inventory."""
@@ -25,7 +25,7 @@ def fleet_inventory(controller: Controller) -> dict[str, Any]:
     """Look at the cloud and return the inventory document: each relay's newest instance whose key is known."""
     cloud = controller.eyes.cloud.observe_cloud()
     record = controller.store.load()
-    rendered = render_fleet(controller.wanted, Observation(cloud, {}, {}, {}))
+    rendered = render_fleet(controller.wanted, Observation(cloud, {}, {}, {}), frozenset(record.evidence.quarantines))
     newest: dict[str, Instance] = {}
     for instance in sorted(cloud.instances, key=lambda i: i.generation):
         reachable = instance.state is InstanceState.RUNNING and instance.address is not None
@@ -63,6 +63,7 @@ def _variables(
     """Return every variable that any playbook reads, under the store's present fencing token."""
     spec = controller.spec
     return {
+        **inspect_variables(spec),
         **prepare_variables(spec, "settle", volume_id, token=record.token),
         **stage_variables(rendered, controller.wanted.network, allow_http=spec.lab is not None, token=record.token),
         **deploy_variables(rendered, token=record.token),

@@ -176,10 +176,11 @@ def render_command(fleet: Path, relay: str, output: Path | None, offline: bool) 
     """Print a relay's files, or write them under their paths, without touching anything."""
     if offline:
         _, wanted, _ = load_wanted(fleet)
-        cloud = CloudView()
+        cloud, quarantined = CloudView(), frozenset[str]()
     else:
-        wanted, cloud = observe_cloud_alone(fleet)
-    rendered = render_fleet(wanted, Observation(cloud, {}, {}, {}))
+        wanted, cloud, record = observe_cloud_alone(fleet)
+        quarantined = frozenset(record.evidence.quarantines)
+    rendered = render_fleet(wanted, Observation(cloud, {}, {}, {}), quarantined)
     if relay not in rendered:
         raise FleetError(
             f"{relay} is no relay of this fleet", next_step=f"there are: {', '.join(abbreviate_names(rendered))}"

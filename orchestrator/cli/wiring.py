@@ -91,13 +91,13 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
     )
 
 
-def observe_cloud_alone(path: Path) -> tuple[Wanted, CloudView]:
+def observe_cloud_alone(path: Path) -> tuple[Wanted, CloudView, FleetRecord]:
     """Look at the cloud and nothing else: needs no SSH key, and makes no store where there is none."""
     fleet, wanted, _ = load_wanted(path)
     if fleet.spec.lab is not None:
         enter_lab(fleet.spec.lab)
     record = read_record(store_url(fleet), fleet.spec.fleet) or FleetRecord("", fleet.spec.fleet, None)
-    return wanted, make_cloud(fleet.spec, record, WallClock()).observe_cloud()
+    return wanted, make_cloud(fleet.spec, record, WallClock()).observe_cloud(), record
 
 
 def store_url(fleet: LoadedFleet) -> str:

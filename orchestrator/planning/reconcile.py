@@ -58,7 +58,7 @@ def plan_fleet(look: Look) -> Plan:
     views = {view.name: apply_judgement(view, judged, look) for view in assessed}
     if (because := _why_hold_all(assessed, judged, look)) is not None:
         return _hold_all(views, because, judged, look)
-    rendered = render_fleet(look.wanted, look.seen, _quarantined(views))
+    rendered = render_fleet(look.wanted, look.seen, frozenset(judged.quarantines))
     reachable = find_reachable(look.seen, look.spec, look.now)
     views = {name: add_notes(view, rendered[name], reachable, look) for name, view in views.items()}
     budget = _count_budget(views, look)
@@ -156,10 +156,6 @@ def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget) -> list[Ac
     moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in BUDGETED)}
     passes = bool(moving & (budget.out | budget.unstaged))
     return [replace(s, passes=passes) if isinstance(s, Hold) and s.wanted in BUDGETED else s for s in steps]
-
-
-def _quarantined(views: Mapping[str, RelayView]) -> frozenset[str]:
-    return frozenset(view.name for view in views.values() if view.phase is Phase.QUARANTINED)
 
 
 def _count_budget(views: Mapping[str, RelayView], look: Look) -> Budget:

@@ -419,7 +419,7 @@ def named_after_a_join(made: Rehearsal) -> list[str]:
 def test_a_joining_relay_changes_the_topology_of_few_and_restarts_nobody(made: Rehearsal) -> None:
     before = {host.instance.instance_id: host.node_started for host in made.world.hosts.values()}
     joined = resubmit(made, fleet_spec({**MEDIUM, "eu-central-1": 3}))
-    ending, last = joined.run()
+    ending, _ = joined.run()
     assert ending is Ending.CONVERGED
     told = {h.instance.relay for h in made.world.hosts.values() if h.reloaded_at is not None}
     assert 0 < len(told) < sum(MEDIUM.values())
