@@ -18,8 +18,8 @@ def port():
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_every_way_of_asking_finds_the_points(way, port):
     seconds, processor_seconds = _take(replace(way, relays=2), port)
-    assert 0 < processor_seconds
-    assert 0 < seconds
+    assert processor_seconds > 0
+    assert seconds > 0
 
 
 def test_answers_that_are_missing_stop_the_benchmark(port, monkeypatch):
