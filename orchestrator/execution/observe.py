@@ -69,7 +69,8 @@ def observe_chains(
     if not shown or max(shown.values()) - max(heights.values(), default=-NEAR_BLOCKS) < NEAR_BLOCKS:
         return sightings, heights
     heights |= dict(sorted(shown.items(), key=lambda item: -item[1])[:MOST_TIPS])
-    return wire.observe_wire(targets, [*pinned, *heights]), heights
+    told = [target for target in targets if sightings[target.name].tip is not None]
+    return {**sightings, **wire.observe_wire(told, [*pinned, *heights])}, heights
 
 
 def observe_hosts(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median_high, median_low
 from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint
@@ -29,13 +30,13 @@ class Court:
     """Points of the reference camp; with a pin, the pinned one among them."""
     spared: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Relay → why it is not suspected although its chain is another."""
-    best: Best | None = None
-    """The best of the reference camp, found once: everybody is measured by it."""
+    middle: Middle | None = None
+    """Where the reference camp is, found once: everybody is measured by it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
-    """The newest that a camp has to show."""
+class Middle:
+    """What most of a camp have reached. Not the newest of all: who answers late, answers with a later tip."""
 
     block: int
     slot: int
@@ -53,15 +54,16 @@ def open_court(look: Look, heights: Heights, camps: tuple[Camp, ...], witnesses:
     if reference is None:
         return Court(look, heights, camps, None, frozenset())
     chain = reference.points() | ({pin.point} if pin is not None else set())
-    return Court(look, heights, camps, reference, chain, best=_find_best(reference, look))
+    return Court(look, heights, camps, reference, chain, middle=_find_middle(reference, look))
 
 
-def _find_best(camp: Camp, look: Look) -> Best:
-    ages = [look.seen.sightings[member.name].tip_age_seconds for member in camp.members]
-    return Best(
-        block=max(member.block for member in camp.members),
-        slot=max(member.tip.slot for member in camp.members),
-        age_seconds=min((age for age in ages if age is not None), default=None),
+def _find_middle(camp: Camp, look: Look) -> Middle:
+    sightings = (look.seen.sightings[member.name] for member in camp.members)
+    ages = [sighting.tip_age_seconds for sighting in sightings if sighting.tip_age_seconds is not None]
+    return Middle(
+        block=median_low(member.block for member in camp.members),
+        slot=median_low(member.tip.slot for member in camp.members),
+        age_seconds=median_high(ages) if ages else None,
     )
 
 

@@ -47,7 +47,7 @@ class ChainVerdict:
     stand: Stand
     text: str
     behind_seconds: float | None = None
-    """How much older its tip is than the newest one of those it is measured by."""
+    """How much older its tip is than most of those it is measured by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +210,20 @@ def _judge_lag(name: str, witness: Witness, court: Court) -> ChainVerdict:
         between = _count_between(parting.least_depth(witness.block), most)
         text = f"cannot tell: differs in its newest {between} blocks, a slot battle or a fork; the next looks will tell"
         return ChainVerdict(Stand.CANNOT_TELL, text, behind)
-    best = court.best
-    assert best is not None  # noqa: S101 - a reference camp has members
-    if best.block - witness.block <= depth:
+    middle = court.middle
+    assert middle is not None  # noqa: S101 - a reference camp has one
+    if middle.block - witness.block <= depth:
         who = "the others" if court.reference.partners else "the rest of the fleet; no partner's chain is known"
         return ChainVerdict(Stand.AGREES, f"agrees with {who}", behind)
-    text = f"lags by {best.slot - witness.tip.slot} slots ({best.block - witness.block} blocks)"
+    text = f"lags by {middle.slot - witness.tip.slot} slots ({middle.block - witness.block} blocks)"
     return ChainVerdict(Stand.LAGS, text, behind)
 
 
 def _behind_seconds(name: str, court: Court) -> float | None:
     age = court.look.seen.sightings[name].tip_age_seconds
-    if court.best is None or court.best.age_seconds is None or age is None:
+    if court.middle is None or court.middle.age_seconds is None or age is None:
         return None
-    return age - court.best.age_seconds
+    return age - court.middle.age_seconds
 
 
 # --- consequences ----------------------------------------------------------------------------------------------------
