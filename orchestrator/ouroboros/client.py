@@ -17,9 +17,8 @@ Finding an empty list of points is how the tip is asked for: the answer "not fou
 each point alone, since a list is answered with its first hit only, and two points of one chain say nothing about
 a third. All questions are sent at once, as one unit. Servers answer one after the other, read in their code: the node's
 runs unpipelined over a queue of 462,000 bytes and its driver keeps what follows a message for the next; gouroboros
-queues what it has decoded and handles the next message when it has answered the last; pallas reads one message a
-call out of a buffer. A found point moves the peer's read pointer for us, which we never use. A peer that hangs up over the
-points has still told its tip, and is judged by it.
+queues what it has decoded and handles the next message when it has answered the last. A found point moves the peer's
+read pointer for us, which we never use. A peer that hangs up over the points has still told its tip, and is judged by it.
 Whether a verdict is a reason to do anything is left to others.
 """
 

@@ -152,7 +152,7 @@ class TopologySpec(Model):
     """How relays know each other and the outside."""
 
     neighbours: Annotated[int, Field(ge=1, le=20)] = 4
-    """How many other relays of this fleet each relay names (fewer if the fleet is smaller)."""
+    """How many other relays of this fleet each relay names: more where connectivity needs it, fewer if there are not as many."""
     connectivity: Annotated[int, Field(ge=1, le=10)] = 3
     """The mesh stays in one piece when any connectivity - 1 of its relays are gone, partners not counted."""
     partners_per_relay: Annotated[int, Field(ge=1, le=20)] = 3
