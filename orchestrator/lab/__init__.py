@@ -37,6 +37,7 @@ The network; `name` is an instance id, or any other word for a namespace without
     network.isolate(network, name) / network.heal(network, name) / network.is_isolated(network, name) -> bool
     network.observe_isolated(network) -> frozenset[str]
     network.observe_addresses(network, pid) -> frozenset[Address]     of a process, e.g. a machine's first
+    cuts.cut_regions(network, regions)                    exactly these groups of names reach themselves only
     network.delete_network(network)                       everything of this lab's prefix, nothing else
 
 Machines; they outlive the process that starts them::
@@ -61,4 +62,7 @@ Volumes; kept when their machine goes::
     disks.delete_volume(lab, volume_id)
     disks.observe_volumes(lab) -> tuple[str, ...]
     disks.observe_attachments(lab) -> tuple[Attachment, ...]
+
+What nodes in machines, and partners' nodes, are told to do wrong, past network and ssh: `relay_faults` (files that the lab node
+reads, see `node.faults`) and `crowd` (real connections up to a relay's hard limit).
 """

@@ -7,8 +7,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from orchestrator.lab.node.block import belongs, encode_block
+from orchestrator.lab.node.faults import Slow
 from orchestrator.lab.node.forge import forge_block
 from orchestrator.lab.node.lottery import draw, next_led_slot
+from orchestrator.ouroboros.chainsync import BlockPoint, Point
+from orchestrator.ouroboros.server import ChainUpdate
 from tests.lab_node_network import SmallNode, fast_clock, forging, lottery_of, small_network
 
 PATIENCE_SECONDS = 30
@@ -114,5 +117,66 @@ def test_a_peer_whose_block_nobody_was_due_to_make_is_refused(tmp_path: Path) ->
             while "drew another number" not in relay.log.getvalue():
                 await asyncio.sleep(0.01)
             assert len(relay.chain.chain) == 0
+
+    asyncio.run(run())
+
+
+def test_a_slow_peer_does_not_hold_up_who_has_another(tmp_path: Path) -> None:
+    async def run() -> None:
+        clock = fast_clock(0.02)
+        async with asyncio.timeout(PATIENCE_SECONDS), small_network(tmp_path, 3, clock) as (maker, slow, relay):
+            slow.sessions.fault = Slow(1000.0)
+            slow.name_peers(maker)
+            relay.name_peers(slow, maker)
+            async with forging(maker, clock, lottery_of(0)):
+                await relay.reach(20)
+            assert slow.reception.connections >= 1, "the slow one was dialled too"
+
+    asyncio.run(run())
+
+
+def test_a_peer_that_shows_headers_and_never_sends_their_bodies_is_passed_by(tmp_path: Path) -> None:
+    async def run() -> None:
+        clock = fast_clock(0.0001)
+        async with asyncio.timeout(PATIENCE_SECONDS), small_network(tmp_path, 3, clock) as (miser, honest, relay):
+            slot, drawn = next_led_slot(lottery_of(0), 1)
+            for node in (miser, honest):
+                forge_block(node.chain, lottery_of(0), slot, drawn)
+            asked = asyncio.Event()
+
+            def refuse(_first: BlockPoint, _last: BlockPoint) -> None:
+                asked.set()
+
+            miser.chain.blocks = refuse  # type: ignore[method-assign]
+            relay.name_peers(miser)
+            await asked.wait()
+            assert len(relay.chain.chain) == 0
+            relay.name_peers(miser, honest)
+            await relay.chain.wait_for_change(relay.chain.tip())
+            assert headers_of(relay) == headers_of(honest)
+
+    asyncio.run(run())
+
+
+def test_a_block_that_one_peer_is_asked_for_in_vain_is_asked_of_another(tmp_path: Path) -> None:
+    async def run() -> None:
+        clock = fast_clock(0.0001)
+        async with asyncio.timeout(PATIENCE_SECONDS), small_network(tmp_path, 3, clock) as (silent, honest, relay):
+            slot, drawn = next_led_slot(lottery_of(0), 1)
+            for node in (silent, honest):
+                forge_block(node.chain, lottery_of(0), slot, drawn)
+            show_next = silent.chain.next_after
+
+            def show_and_fall_silent(read_pointer: Point) -> ChainUpdate | None:
+                silent.sessions.fault = Slow(1000.0)
+                return show_next(read_pointer)
+
+            silent.chain.next_after = show_and_fall_silent  # type: ignore[method-assign]
+            relay.name_peers(silent)
+            while not relay.sessions.downloads.asked:
+                await asyncio.sleep(0.01)
+            relay.name_peers(silent, honest)
+            await relay.chain.wait_for_change(relay.chain.tip())
+            assert headers_of(relay) == headers_of(honest)
 
     asyncio.run(run())

@@ -35,7 +35,7 @@ class Sessions:
         self._chain = chain
         self._magic = network_magic
         self._versions = wire_versions(version)
-        self._downloads = Downloads()
+        self.downloads = Downloads()
         self._log = log
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,7 +55,7 @@ class Sessions:
                 self.followed.add(target)
                 self._note_caught_up(following.tip.block)
                 candidate = Candidate(following.intersection)
-                pursuit = Pursuit(self._chain, following, candidate, self.judge, self._downloads)
+                pursuit = Pursuit(self._chain, following, candidate, self.judge, self.downloads)
                 await pursuit.run(self._note_caught_up)
         except (WireError, OSError) as error:
             self._log.write("Net.PeerSelection.Actions.StatusChangeFailure", "Info", f"{target}: {error}")
