@@ -83,9 +83,8 @@ def view_planned(wanted: Wanted) -> MeshView:
 
 def view_found(look: Look, plan: Plan) -> MeshView:
     """Return the mesh of one look: quarantined relays are named by nobody."""
-    quarantined = frozenset(view.name for view in plan.relays if view.phase is Phase.QUARANTINED)
-    mesh = plan_mesh(look.spec, quarantined)
     addresses = relay_addresses(look.spec, look.seen)
+    mesh = plan_mesh(look.spec, frozenset(plan.evidence.quarantines), addresses)
     rendered = render_mesh(look.wanted, mesh, addresses)
     # Of two generations the newer one comes last, and is the one that fills the slot.
     views = {view.name: view for view in plan.relays}

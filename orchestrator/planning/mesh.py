@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.fleet.observation import Observation
@@ -21,16 +21,21 @@ class Mesh:
     relays: tuple[Relay, ...]
     """Every wanted relay, also those that nobody is to name."""
     neighbours: Mapping[str, tuple[str, ...]]
-    """Relays that are trusted, most important neighbour first; nobody else is a key or a neighbour."""
+    """Relays that take part, most important neighbour first; nobody else is a key or a neighbour."""
     partners: Mapping[str, tuple[str, ...]]
     """Partners of every relay."""
 
 
-def plan_mesh(spec: FleetSpec, untrusted: frozenset[str] = frozenset()) -> Mesh:
-    """Choose who names whom. Relays in `untrusted` are named by nobody, and name partners only."""
+def plan_mesh(
+    spec: FleetSpec, untrusted: frozenset[str] = frozenset(), reachable: Collection[str] | None = None
+) -> Mesh:
+    """Choose who names whom. Relays in `untrusted` are named by nobody, and name partners only.
+
+    So are those that are not `reachable`, if it is told who is: a relay that has no address yet takes nobody's place.
+    """
     relays = wanted_relays(spec)
     wanted = spec.topology
-    trusted = [relay for relay in relays if relay.name not in untrusted]
+    trusted = [r for r in relays if r.name not in untrusted and (reachable is None or r.name in reachable)]
     return Mesh(
         relays,
         pick_neighbours(trusted, wanted.neighbours, wanted.connectivity),
@@ -42,7 +47,8 @@ def render_fleet(
     wanted: Wanted, seen: Observation, untrusted: frozenset[str] = frozenset()
 ) -> Mapping[str, RenderedRelay]:
     """Render every wanted relay, by name. Relays in `untrusted` are named by nobody."""
-    return render_mesh(wanted, plan_mesh(wanted.spec, untrusted), relay_addresses(wanted.spec, seen))
+    addresses = relay_addresses(wanted.spec, seen)
+    return render_mesh(wanted, plan_mesh(wanted.spec, untrusted, addresses), addresses)
 
 
 def render_mesh(wanted: Wanted, mesh: Mesh, addresses: Mapping[str, str]) -> Mapping[str, RenderedRelay]:

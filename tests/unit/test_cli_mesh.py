@@ -19,6 +19,7 @@ from orchestrator.cli.mesh_numbers import MeshNumbers, count_numbers
 from orchestrator.cli.mesh_text import mesh_tables, number_lines, relay_lines
 from orchestrator.cli.mesh_view import MeshRelay, MeshView, Standing, view_found, view_planned
 from orchestrator.execution.cycle import Round
+from orchestrator.fleet.record import Quarantine
 from orchestrator.planning.plan import Health, Phase
 from tests.command_line import LAB_FLEET, Run, make_run, on_loopback, write_fleet
 from tests.scenarios.builders import fleet_spec, serving_fleet, wanted
@@ -51,7 +52,9 @@ def ailing(serving: Round) -> MeshView:
         else view
         for view in serving.plan.relays
     ]
-    return view_found(serving.look, replace(serving.plan, relays=tuple(views)))
+    quarantine = Quarantine(FORKED, serving.look.now, "forked at slot 400")
+    evidence = replace(serving.plan.evidence, quarantines={FORKED: quarantine})
+    return view_found(serving.look, replace(serving.plan, relays=tuple(views), evidence=evidence))
 
 
 def one(view: MeshView, name: str) -> MeshRelay:

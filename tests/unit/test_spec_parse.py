@@ -71,7 +71,7 @@ NAME = "expected lower-case letters, digits and single hyphens, a letter first, 
         # Keys.
         ("  folder:", "  foldr:", "5: network.foldr: found an unknown key, expected one of name, magic, folder, slot_zero; did you mean folder?"),
         ("  folder:", "  foldr:", "2: network.folder: found nothing, expected text that is not empty"),
-        ("ssh:\n", "shh: {}\nssh:\n", "25: shh: found an unknown key, expected one of fleet, lab, network, releases, release, cloud, regions, ports, connections, chain_source, partners, topology, rollout, health, ssh, hardening, controller; did you mean ssh?"),
+        ("ssh:\n", "shh: {}\nssh:\n", "25: shh: found an unknown key, expected one of fleet, lab, network, releases, release, cloud, regions, ports, connections, chain_source, partners, topology, rollout, health, trust, publish, ssh, hardening, controller; did you mean ssh?"),
         ("  magic: 2\n", "  magic: 2\n  magic: 2\n", "5: network.magic: found this key again (first on line 4), expected it once"),
         # Rules over several fields.
         ("  magic: 2", "  magic: 1", "4: network.magic: found 1, expected 2, the magic of preview"),
