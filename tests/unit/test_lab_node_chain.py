@@ -50,7 +50,19 @@ def test_a_header_is_read_as_it_was_made() -> None:
     assert parse_header(header.encoded) == header
 
 
-@pytest.mark.parametrize("encoded", [b"", b"\xff", b"\x80", b"\x82\x80\x40", make_header(0, 1, b"short", 0, 0).encoded])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"",
+        b"\xff",
+        b"\x80",
+        b"\x82\x80\x40",
+        make_header(0, 1, b"short", 0, 0).encoded,
+        make_header(0, 2**64, None, 0, 0).encoded,
+        make_header(0, 10**400, None, 0, 0).encoded,
+        make_header(0, -1, None, 0, 0).encoded,
+    ],
+)
 def test_what_is_no_header_is_refused(encoded: bytes) -> None:
     with pytest.raises(InvalidHeader):
         parse_header(encoded)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cbor2
 
 HASH_BYTES = 32
+LARGEST_NUMBER = 1 << 64
 
 # The index of the Conway era in a node-to-node header: Byron is 0, and each era since one more.
 CONWAY = 6
@@ -68,8 +69,9 @@ def parse_header(encoded: bytes) -> Header:
             raise InvalidHeader("not of the shape [[number, slot, previous, issuer, draw, size, hash], signature]")
     if any(len(digest) != HASH_BYTES for digest in (previous, body_hash) if digest is not None):
         raise InvalidHeader("a hash that has not 32 bytes")
-    if min(number, slot, issuer, draw, size) < 0:
-        raise InvalidHeader("a negative number")
+    numbers = (number, slot, issuer, draw, size)
+    if min(numbers) < 0 or max(numbers) >= LARGEST_NUMBER:
+        raise InvalidHeader("a number that is negative or has more than 64 bits")
     return Header(number, slot, previous, issuer, draw, size, body_hash, hash_header(encoded), encoded)
 
 
