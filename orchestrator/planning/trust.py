@@ -163,7 +163,7 @@ def _judge(
     if court.reference is not None and contradicts_pin(witness, court):
         pin = court.look.record.pin
         assert pin is not None  # noqa: S101 - nothing contradicts a pin that is not there
-        text = f"is at {witness.tip.short} without the pinned point {pin.point.short}"
+        text = f"at {witness.tip.short} without the pinned point {pin.point.short}"
         return ChainVerdict(Stand.FORKED, f"forked: {text}")
     if (spared := court.spared.get(name)) is not None:
         return ChainVerdict(Stand.CANNOT_TELL, f"cannot tell: {spared}")

@@ -15,6 +15,7 @@ from orchestrator.simulation.rehearsal import Rehearsal
 from orchestrator.simulation.time import BEGINNING
 from orchestrator.simulation.world import SimulatedDeath
 from tests.scenarios.builders import SMALL, fleet_spec, rehearsal, resubmit, serving_fleet
+from tests.scenarios.chain_stories import CHAIN_STORIES, Vigil
 from tests.scenarios.judge import host_of, serving
 
 EU1, EU2, US1, US2 = (f"demo-{region}-0{n}" for region in sorted(SMALL) for n in (1, 2))
@@ -159,6 +160,6 @@ STORIES: tuple[Callable[[], Story], ...] = (
 )
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_the_story_goes_as_told(story: Callable[[], Story], golden: Callable[[str, str], None]) -> None:
+@pytest.mark.parametrize("story", [*STORIES, *CHAIN_STORIES], ids=lambda story: story.__name__)
+def test_the_story_goes_as_told(story: Callable[[], Story | Vigil], golden: Callable[[str, str], None]) -> None:
     golden(f"{story.__name__}.txt", "\n".join(story().lines) + "\n")
