@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -191,6 +192,7 @@ def test_a_joining_relay_reloads_the_few_whose_files_change_and_restarts_nobody(
     names = sorted(wide.relays())
     started = {name: wide.shell(name, STARTED) for name in names}
     files = {name: wide.shell(name, f"sha256sum {TOPOLOGY}") for name in names}
+    began = int(time.time())
     wide.ask("PUT", f"quotas/{LAB_REGIONS[0]}", elastic_addresses=6)
     file = wide.variant("joined", lambda document: document["regions"][LAB_REGIONS[0]].update(count=6))
     ended = wide.converge(file=file)
@@ -199,8 +201,9 @@ def test_a_joining_relay_reloads_the_few_whose_files_change_and_restarts_nobody(
     assert changed
     assert len(changed) <= 15
     assert {name: wide.shell(name, STARTED) for name in names} == started
-    count = "journalctl -q -u cardano-node.service -o cat --since -5min | grep -c NetworkConfigUpdate || true"
-    told = {name for name in changed if int(wide.shell(name, count)) > 0}
+    since = f"journalctl -q -u cardano-node.service -o cat --since @{began}"
+    count = f"{since} | grep -c 'Performing topology configuration update' || true"
+    told = {name for name in names if int(wide.shell(name, count)) > 0}
     assert told == changed
     retired = wide.converge("--confirm", "retire:1")
     assert len(relays(retired.document)) == 20
