@@ -146,10 +146,16 @@ def _from_host(view: _View, instance: Instance, look: Look) -> RelayView:
             return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
 
 
-def may_serve(relay: str, seen: Observation) -> bool:
-    """Whether a relay that does not count as serving still answers, and so may have consumers: stale, or saturated."""
+def may_serve(relay: str, seen: Observation, facts: HostFacts | None = None) -> bool:
+    """Whether a relay that does not count as serving still answers, and so may have consumers: stale, or saturated.
+
+    A saturated one does not even let connect once its queue is full; then its own figures tell that others hang on to it.
+    """
     sighting = seen.sightings.get(relay)
-    return sighting is not None and sighting.verdict in MAY_SERVE
+    if sighting is None:
+        return False
+    connected = facts is not None and facts.metrics is not None and (facts.metrics.inbound or 0) > 0
+    return sighting.verdict in MAY_SERVE or (sighting.verdict is Verdict.CONNECT_TIMEOUT and connected)
 
 
 def is_identified(instance: Instance, record: FleetRecord) -> bool:

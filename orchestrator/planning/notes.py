@@ -15,6 +15,9 @@ from orchestrator.planning.plan import Phase, RelayView
 from orchestrator.planning.reload_notes import why_reload_not_taken
 from orchestrator.rendering.values import RenderedRelay
 
+SILENT = (Verdict.HANDSHAKE_TIMEOUT, Verdict.CONNECT_TIMEOUT)
+"""What a saturated node looks like: connecting works as long as its queue has room, and then it does not."""
+
 
 def add_notes(view: RelayView, rendered: RenderedRelay, reachable: Mapping[str, str], look: Look) -> RelayView:
     """Return the view with its reason made exact by the node's own figures, and with notes."""
@@ -31,7 +34,7 @@ def add_notes(view: RelayView, rendered: RenderedRelay, reachable: Mapping[str, 
 def _explain_syncing(reason: str, facts: HostFacts, sighting: Sighting, look: Look) -> str:
     """Say why a relay does not serve yet, as far as its metrics tell."""
     limits = look.spec.connections
-    if sighting.verdict is Verdict.HANDSHAKE_TIMEOUT:
+    if sighting.verdict in SILENT:
         hanging = tell_hanging_apart(
             facts.metrics,
             look.now,
@@ -39,6 +42,8 @@ def _explain_syncing(reason: str, facts: HostFacts, sighting: Sighting, look: Lo
             soft_limit=limits.soft_limit,
             missing=facts.metrics_missing,
         )
+        if sighting.verdict is Verdict.CONNECT_TIMEOUT and hanging.cause is HangingCause.HANGS:
+            return reason  # who hangs lets connect: something else keeps connections away
         return reason if hanging.cause is HangingCause.UNKNOWN else hanging.text
     return describe_replay(facts.metrics, look.now) or reason
 

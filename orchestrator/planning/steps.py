@@ -136,7 +136,7 @@ def _plan_deploy(
     if facts.unit is UnitState.ABSENT and not facts.files:
         what = "was never deployed"
     restarts = change >= ChangeClass.RESTART
-    answers = may_serve(view.name, look.seen)
+    answers = may_serve(view.name, look.seen, facts)
     disturbs = restarts and (view.health is Health.HEALTHY or answers)
     if facts.unit is UnitState.DEACTIVATING:
         return Hold(view.name, "deploy", f"{what}; the node is still stopping", passes=True)

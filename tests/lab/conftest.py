@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,11 +42,39 @@ def hold_fleet(lab: str, counts: Mapping[str, int], network: Path = NETWORK) -> 
             shutil.rmtree(folder, ignore_errors=True)
 
 
+class Stage:
+    """One lab at a time: a host's inotify instances are enough for twenty machines, and its processors for fewer."""
+
+    def __init__(self) -> None:
+        self._present: dict[str, tuple[ExitStack, Fleet]] = {}
+
+    def enter(self, lab: str, counts: Mapping[str, int], network: Path = NETWORK) -> Fleet:
+        """The fleet of this lab; whoever else is there leaves first."""
+        if lab not in self._present:
+            self.leave()
+            stack = ExitStack()
+            self._present[lab] = (stack, stack.enter_context(hold_fleet(lab, counts, network)))
+        return self._present[lab][1]
+
+    def leave(self) -> None:
+        """End the lab that is there."""
+        while self._present:
+            _, (stack, _) = self._present.popitem()
+            stack.close()
+
+
 @pytest.fixture(scope="session")
-def fleet() -> Iterator[Fleet]:
+def stage() -> Iterator[Stage]:
+    """Where the labs come and go."""
+    found = Stage()
+    yield found
+    found.leave()
+
+
+@pytest.fixture(scope="session")
+def fleet(stage: Stage) -> Fleet:
     """A small fleet for whatever is done to hosts."""
-    with hold_fleet("e2e", SMALL) as fleet:
-        yield fleet
+    return stage.enter("e2e", SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +89,10 @@ def serving(fleet: Fleet) -> Fleet:
 
 
 @pytest.fixture(scope="session")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def wide(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     """Twenty relays in four regions, serving, on a chain that makes two blocks a second."""
     network = tmp_path_factory.mktemp("wide") / "network"
     quicken_network(NETWORK, network, slot_seconds=0.1)
-    with hold_fleet("wide", dict.fromkeys(LAB_REGIONS, 5), network) as fleet:
-        fleet.converge()
-        yield fleet
+    fleet = stage.enter("wide", dict.fromkeys(LAB_REGIONS, 5), network)
+    fleet.converge()
+    return fleet
