@@ -263,7 +263,7 @@ class Fleet:
 
 def quicken_network(source: Path, target: Path, slot_seconds: float) -> None:
     """Copy a network folder, and let its slots be so long."""
-    shutil.copytree(source, target)
+    shutil.copytree(source, target, dirs_exist_ok=True)
     shelley, config = target / "shelley-genesis.json", target / "config.json"
     shelley.write_text(json.dumps(json.loads(shelley.read_text()) | {"slotLength": slot_seconds}))
     stated = {"ShelleyGenesisHash": shelley_genesis_hash(shelley.read_bytes())}

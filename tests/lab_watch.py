@@ -18,6 +18,10 @@ from orchestrator.planning.trust import judge_chain
 from tests.lab_fleet import Fleet
 
 
+SWITCHED = "Switched to a fork"
+"""What a node writes when it leaves a block for another one."""
+
+
 @dataclass
 class Watch:
     """What was seen so far."""
@@ -28,8 +32,6 @@ class Watch:
     accused: set[str] = field(default_factory=set)
     """Whoever was quarantined or suspected in some look."""
     looks: int = 0
-    battles: int = 0
-    """Looks in which healthy nodes showed two blocks of one height."""
     first_block: int | None = None
     last_block: int = 0
     sightings: dict[str, Sighting] = field(default_factory=dict)
@@ -39,6 +41,11 @@ class Watch:
         """How many blocks the chain has grown by since the first look."""
         return self.last_block - (self.first_block or self.last_block)
 
+    def count_battles(self) -> int:
+        """How often a partner has given up its newest block for a rival: slot battles that it lost."""
+        logs = (self.fleet.plan.lab.directory / "partners").glob("*/log")
+        return sum(log.read_text(errors="replace").count(SWITCHED) for log in logs)
+
     def look(self, targets: list[ProbeTarget], record: FleetRecord) -> FleetRecord:
         """Look once; the record for the next look."""
         fleet, wanted, _ = load_wanted(self.fleet.file)
@@ -46,8 +53,6 @@ class Watch:
         seen = Observation(CloudView(), {}, sightings, {}, heights)
         judged = judge_chain(Look(wanted, seen, record, datetime.now(UTC)), {})
         honest = {n: s for n, s in sightings.items() if n not in self.guilty and s.tip is not None}
-        tips = {(s.tip_block, s.tip_hash) for s in honest.values()}
-        self.battles += len(tips) > len({block for block, _ in tips})
         self.accused |= set(judged.quarantines) | set(judged.evidence.suspicions)
         newest = max((s.tip_block or 0 for s in honest.values()), default=0)
         self.first_block = newest if self.first_block is None else self.first_block

@@ -89,9 +89,9 @@ def serving(fleet: Fleet) -> Fleet:
 
 
 @pytest.fixture(scope="session")
-def wide(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+def wide(stage: Stage) -> Fleet:
     """Twenty relays in four regions, serving, on a chain that makes two blocks a second."""
-    network = tmp_path_factory.mktemp("wide") / "network"
+    network = FOLDERS / "wide-network"
     quicken_network(NETWORK, network, slot_seconds=0.1)
     fleet = stage.enter("wide", dict.fromkeys(LAB_REGIONS, 5), network)
     fleet.converge()
