@@ -17,7 +17,6 @@ from orchestrator.planning.look import Look
 from orchestrator.planning.trust import judge_chain
 from tests.lab_fleet import Fleet
 
-
 SWITCHED = "Switched to a fork"
 """What a node writes when it leaves a block for another one."""
 
