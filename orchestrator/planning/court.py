@@ -12,7 +12,7 @@ from statistics import median_high, median_low
 from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint
-from orchestrator.planning.camps import Camp, Heights, Witness, describe_camp
+from orchestrator.planning.camps import Camp, Heights, Witness, describe_camp, find_camps
 from orchestrator.planning.look import Look
 
 ASK_OPERATOR = "nobody is quarantined until `genesis-fleet trust pin SLOT.HASH` says who is right"
@@ -27,7 +27,11 @@ class Court:
     camps: tuple[Camp, ...]
     reference: Camp | None
     chain: frozenset[ChainPoint]
-    """Points of the reference camp; with a pin, the pinned one among them."""
+    """Points of the reference camp."""
+    against_pin: frozenset[str] = frozenset()
+    """Witnesses past the point that the operator pinned, without it; nobody if nobody has it."""
+    pin_is_held: bool = True
+    """Whether anybody has the pinned point; true without a pin."""
     spared: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Relay → why it is not suspected although its chain is another."""
     middle: Middle | None = None
@@ -43,18 +47,25 @@ class Middle:
     age_seconds: float | None
 
 
-def open_court(look: Look, heights: Heights, camps: tuple[Camp, ...], witnesses: Sequence[Witness]) -> Court:
-    """Find the side by which the others are measured, if there is one."""
+def open_court(look: Look, heights: Heights, witnesses: Sequence[Witness]) -> Court:
+    """Find the side by which the others are measured, if there is one.
+
+    With a pin, those against it have no voice, and the others are judged among themselves: there may be another fork yet.
+    """
     pin = look.record.pin
-    if pin is None:
-        reference = _find_reference(camps)
-    else:
-        loyal = [w for w in sorted(witnesses, key=lambda w: (-w.block, w.name)) if pin.point in w.has]
-        reference = Camp(tuple(loyal)) if loyal else None
+    against = frozenset(w.name for w in witnesses if pin is not None and _contradicts(w, pin.point))
+    camps = find_camps((w for w in witnesses if w.name not in against), heights, look.spec.trust.fork_depth)
+    if pin is not None and not any(pin.point in witness.has for witness in witnesses):
+        return Court(look, heights, camps, None, frozenset(), pin_is_held=False)
+    reference = _find_reference(camps)
     if reference is None:
-        return Court(look, heights, camps, None, frozenset())
-    chain = reference.points() | ({pin.point} if pin is not None else set())
-    return Court(look, heights, camps, reference, chain, middle=_find_middle(reference, look))
+        return Court(look, heights, camps, None, frozenset(), against)
+    return Court(look, heights, camps, reference, reference.points(), against, middle=_find_middle(reference, look))
+
+
+def _contradicts(witness: Witness, pinned: ChainPoint) -> bool:
+    """Whether a witness is past the pinned point and does not have it."""
+    return pinned in witness.asked and pinned not in witness.has and witness.tip.slot >= pinned.slot
 
 
 def _find_middle(camp: Camp, look: Look) -> Middle:
@@ -85,12 +96,16 @@ def _find_reference(camps: tuple[Camp, ...]) -> Camp | None:
 
 def weigh_camps(court: Court) -> tuple[str | None, tuple[str, ...], Mapping[str, str]]:
     """Return why rollouts halt, what to warn of, and whom the parting itself speaks free."""
-    look, camps = court.look, court.camps
-    if look.record.pin is not None:
-        if court.reference is None:
-            text = f"nobody who answers has the pinned point {look.record.pin.point.short}"
-            return text, (f"{text}: see `genesis-fleet trust show`",), {}
-        return None, _tell_pinned(court), {}
+    pin = court.look.record.pin
+    if pin is not None and not court.pin_is_held:
+        text = f"nobody who answers has the pinned point {pin.point.short}"
+        return text, (f"{text}: see `genesis-fleet trust show`",), {}
+    halted, warnings, spared = _weigh_sides(court)
+    return halted, (*_tell_pinned(court), *warnings), spared
+
+
+def _weigh_sides(court: Court) -> tuple[str | None, tuple[str, ...], Mapping[str, str]]:
+    camps = court.camps
     if len(camps) == 1 and not camps[0].partners:
         return None, ("no partner's chain is known: the fleet agrees with itself alone",), {}
     if len(camps) <= 1:
@@ -139,14 +154,5 @@ def _describe_split(camps: tuple[Camp, ...]) -> str:
 
 
 def _tell_pinned(court: Court) -> tuple[str, ...]:
-    against = [w for camp in court.camps for w in camp.partners if contradicts_pin(w, court)]
-    names = ", ".join(sorted(w.name for w in against))
-    return (f"partners against the pinned point: {names}",) if against else ()
-
-
-def contradicts_pin(witness: Witness, court: Court) -> bool:
-    """Whether a witness is past the pinned point and does not have it."""
-    pin = court.look.record.pin
-    if pin is None or pin.point not in witness.asked:
-        return False
-    return pin.point not in witness.has and witness.tip.slot >= pin.point.slot
+    partners = sorted(court.against_pin & {partner.name for partner in court.look.spec.partners})
+    return (f"partners against the pinned point: {', '.join(partners)}",) if partners else ()

@@ -7,6 +7,7 @@ is proven to be forked. Then it is quarantined, until it has agreed for a while.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,11 +20,10 @@ from orchestrator.planning.camps import (
     TOLD,
     Parting,
     Witness,
-    find_camps,
     find_parting,
     make_witness,
 )
-from orchestrator.planning.court import Court, contradicts_pin, open_court, weigh_camps
+from orchestrator.planning.court import Court, open_court, weigh_camps
 from orchestrator.planning.freshness import warn_of_clock, why_all_stale
 from orchestrator.planning.look import Look
 from orchestrator.planning.points import heights_of, note_points
@@ -74,8 +74,7 @@ def judge_chain(look: Look, releases: Mapping[str, str]) -> Judgement:
     sightings = look.seen.sightings
     witnesses = _call_witnesses(look, releases)
     heights = heights_of(look.record.evidence.points, sightings.values()) | dict(look.seen.heights)
-    camps = find_camps(witnesses, heights, look.spec.trust.fork_depth)
-    court = open_court(look, heights, camps, witnesses)
+    court = open_court(look, heights, witnesses)
     halted, warnings, spared = weigh_camps(court)
     court = replace(court, spared=spared)
     suspicions = _list_suspicions(witnesses, court)
@@ -110,10 +109,11 @@ def _call_witnesses(look: Look, releases: Mapping[str, str]) -> list[Witness]:
 
 
 def _find_agreed_tip(court: Court) -> ChainPoint | None:
-    """Return the newest point of the reference chain; the fleet alone agrees on nothing."""
+    """Return the newest point that most of the reference camp have; the fleet alone agrees on nothing."""
     if court.reference is None or not court.reference.partners:
         return None
-    return max((point for point in court.chain if point in court.heights), default=None)
+    held = Counter(point for member in court.reference.members for point in member.has)
+    return max((p for p, count in held.items() if count * 2 > len(court.reference.members)), default=None)
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def _list_suspicions(witnesses: list[Witness], court: Court) -> Mapping[str, Sus
 
 def _suspect(witness: Witness, court: Court) -> Suspicion | None:
     """Return the suspicion against a witness after this look, None if there is none."""
-    if court.reference is None or witness.name in court.spared or court.look.record.pin is not None:
+    if court.reference is None or witness.name in court.spared or witness.name in court.against_pin:
         return None
     parting = find_parting(witness, court.chain, court.heights)
     if parting is None:
@@ -160,9 +160,8 @@ def _judge(
     if witness is None:
         told = sighting.verdict in TOLD
         return ChainVerdict(Stand.CANNOT_TELL, "has no block yet" if told else "shows no tip")
-    if court.reference is not None and contradicts_pin(witness, court):
-        pin = court.look.record.pin
-        assert pin is not None  # noqa: S101 - nothing contradicts a pin that is not there
+    pin = court.look.record.pin
+    if pin is not None and name in court.against_pin:
         text = f"at {witness.tip.short} without the pinned point {pin.point.short}"
         return ChainVerdict(Stand.FORKED, f"forked: {text}")
     if (spared := court.spared.get(name)) is not None:

@@ -320,6 +320,32 @@ def test_the_operators_pin_rules_over_partners(made: Rehearsal) -> None:
     assert quarantined(follow(made, 1)) == {EU1}
 
 
+def test_under_a_pin_a_later_fork_is_proven_as_any_other(made: Rehearsal) -> None:
+    pin(made, "alpha")
+    follow(made, 4)
+    fork(made, EU1)
+    assert quarantined(follow(made, 12)) == {EU1}
+
+
+def test_under_a_pin_a_later_split_along_releases_halts_as_any_other(made: Rehearsal) -> None:
+    pin(made, "alpha")
+    follow(made, 4)
+    upgraded(made, EU1, US1)
+    fork(made, EU1, US1)
+    found = follow(made, 12)
+    assert quarantined(found) == set()
+    assert any("along releases" in w for w in found.plan.warnings)
+
+
+def test_the_agreed_tip_is_what_most_have_and_not_one_rival_block(made: Rehearsal) -> None:
+    made.world.chain.battles["beta"] = 1
+    pass_time(made, -slot_now(made) % SLOTS_A_BLOCK + 1)
+    found = follow(made, 1, seconds=0)
+    rival, _ = made.world.chain.tip_of("beta", slot_now(made))
+    common, _ = made.world.chain.tip_of("alpha", slot_now(made))
+    assert found.plan.agreed_tip == common != rival
+
+
 def test_a_pin_that_nobody_has_halts_and_quarantines_nobody(made: Rehearsal) -> None:
     made.world.chain.branches["nobody"] = Branch("elsewhere", 0)
     pin(made, "nobody")
