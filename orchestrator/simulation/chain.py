@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from orchestrator.fleet.chain import ChainPoint
 
@@ -57,4 +58,9 @@ class SimulatedChain:
         on = branch.name if branch is not None and slot >= branch.since_slot else MAIN
         if newest - block < self.battles.get(name, 0):
             on = f"{on}, rival of {name}"
-        return ChainPoint(slot, hashlib.sha256(f"{on}/{block}".encode()).hexdigest())
+        return _make_point(on, block)
+
+
+@lru_cache(maxsize=100_000)
+def _make_point(on: str, block: int) -> ChainPoint:
+    return ChainPoint(block * SLOTS_A_BLOCK, hashlib.sha256(f"{on}/{block}".encode()).hexdigest())

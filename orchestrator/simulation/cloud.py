@@ -17,7 +17,7 @@ from orchestrator.fleet.observation import (
     InstanceStatus,
     Volume,
 )
-from orchestrator.simulation.world import SimulatedHost, World
+from orchestrator.simulation.world import Effect, SimulatedHost, World
 from orchestrator.spec.model import FleetSpec
 
 LISTED_AFTER_TERMINATION = timedelta(hours=1)
@@ -34,7 +34,19 @@ class SimulatedCloud:
         self._check: Callable[[], None] = lambda: None
 
     def observe_cloud(self) -> CloudView:
-        """List what can be seen by now: new instances appear late, terminated ones stay for a while."""
+        """List what can be seen by now: new instances appear late, terminated ones stay for a while. Lists may be old ones."""
+        world, now = self._world, self._world.clock.now()
+        view = self._list_all()
+        if not world.faults.old_lists:
+            world.lists = [(now, view)]
+            return view
+        world.lists = [(at, old) for at, old in world.lists if now - at <= world.faults.old_lists]
+        world.lists.append((now, view))
+        _, oldest = world.lists[0]
+        # What the fleet file names is known by heart, and who does not answer does not answer with old lists either.
+        return replace(oldest, zones=view.zones) if oldest.silent_regions == view.silent_regions else view
+
+    def _list_all(self) -> CloudView:
         world, now = self._world, self._world.clock.now()
         silent = dict.fromkeys(sorted(world.faults.silent_regions), "simulated outage")
         return CloudView(
@@ -79,13 +91,18 @@ class SimulatedCloud:
         for host in world.hosts.values():
             if host.instance.launch_token == request["token"]:
                 return Launched(host.instance.instance_id)
+        self._reach(region)
+        if region in world.faults.launches_refused:
+            raise CloudRefused("simulated: VcpuLimitExceeded")
         if request["subnet"] in world.faults.no_capacity:
             return LaunchRefused("InsufficientInstanceCapacity", capacity=True)
         self._change()
         world.launches += 1
         instance = self._make_instance(region, request)
         boots = world.clock.now() + world.durations.boot
-        world.hosts[instance.instance_id] = SimulatedHost(instance, boots, f"ssh-ed25519 one-time-{request['token']}")
+        host = SimulatedHost(instance, boots, f"ssh-ed25519 one-time-{request['token']}")
+        world.witness(Effect.LAUNCH, host)
+        world.hosts[instance.instance_id] = host
         if request["relay"] in world.faults.error_after_launch:
             world.faults.error_after_launch.discard(request["relay"])
             raise CloudUnavailable("the launch was answered by InternalError")
@@ -94,6 +111,7 @@ class SimulatedCloud:
     def run_furnish(self, instance: Instance) -> str:
         """Attach disk and address, finding before making."""
         world = self._world
+        self._reach(instance.region)
         if world.hosts[instance.instance_id].instance.state is not InstanceState.RUNNING:
             raise CloudUnavailable(f"{instance.instance_id} does not run")
         self._change()
@@ -119,13 +137,18 @@ class SimulatedCloud:
         """Terminate what is ours."""
         if instance.store_id != self._store_id:
             raise CloudRefused(f"{instance.instance_id} belongs to store {instance.store_id}")
+        self._reach(instance.region)
         self._change()
-        self._world.terminate(instance.instance_id)
+        host = self._world.hosts[instance.instance_id]
+        if host.gone_at is None:
+            self._world.witness(Effect.TERMINATE, host)
+            self._world.terminate(instance.instance_id)
 
     def start_release(self, thing: Volume | ElasticAddress) -> None:
         """Give back what is free."""
+        self._reach(thing.region)
         self._change()
-        if thing.attached_to is not None:
+        if self._is_attached(thing):
             raise CloudRefused(f"{thing} is in use")
         if isinstance(thing, Volume):
             self._world.volumes.pop(thing.volume_id, None)
@@ -144,6 +167,16 @@ class SimulatedCloud:
         for instance in instances:
             host = self._world.hosts[instance.instance_id]
             host.instance = replace(host.instance, store_id=store_id)
+
+    def _is_attached(self, thing: Volume | ElasticAddress) -> bool:
+        """Whether it is in use now, whatever the list said from which it was taken."""
+        if isinstance(thing, Volume):
+            return self._world.volumes.get(thing.volume_id, (None,))[-1] is not None
+        return self._world.addresses.get(thing.address, (None,))[-1] is not None
+
+    def _reach(self, region: str) -> None:
+        if region in self._world.faults.silent_regions:
+            raise CloudUnavailable(f"simulated outage of {region}")
 
     def _change(self) -> None:
         """Count one effect, if it may be made."""

@@ -24,11 +24,12 @@ from orchestrator.fleet.observation import (
     Sighting,
     UnitState,
     Unreachable,
+    Unreadable,
     Verdict,
     WrongHostKey,
 )
 from orchestrator.rendering import layout
-from orchestrator.simulation.world import SimulatedHost, World
+from orchestrator.simulation.world import Effect, SimulatedHost, World
 
 
 class SimulatedKeys:
@@ -57,7 +58,7 @@ class SimulatedHosts:
             raise AnsibleNeverRan("simulated: ansible-playbook ended before it named a host")
         for target in targets:
             view = self._inspect(target)
-            if isinstance(view, Unreachable | WrongHostKey):
+            if isinstance(view, Unreachable | WrongHostKey | Unreadable):
                 on_result(target, HostLost(view.reason, wrong_key=isinstance(view, WrongHostKey)))
                 continue
             self._world.effect()
@@ -74,6 +75,8 @@ class SimulatedHosts:
         presents = host.own_key if host.one_time_wiped else host.one_time_key
         if presents not in target.host_keys or host.instance.relay in self._world.faults.wrong_key:
             return WrongHostKey(f"the host presents {presents[:24]}…")
+        if host.instance.relay in self._world.faults.unreadable:
+            return Unreadable("simulated: the inspection ended without a word")
         return self._world.facts(host)
 
     def _work(self, intent: str, host: SimulatedHost, target: HostTarget) -> HostResult:
@@ -81,6 +84,7 @@ class SimulatedHosts:
         if variables["genesis_token"] < host.token:
             return HostFailed(f"token {variables['genesis_token']} is older than {host.token}")
         host.token = variables["genesis_token"]
+        self._world.witness(Effect.WORK, host)
         match intent:
             case "prepare":
                 return self._prepare(host, variables)
@@ -109,6 +113,8 @@ class SimulatedHosts:
         release, network = variables["genesis_release"], variables["genesis_network"]
         assert isinstance(release, Mapping)  # noqa: S101 - rendered by ourselves
         assert isinstance(network, Mapping)  # noqa: S101 - rendered by ourselves
+        if release["sha256"] in self._world.faults.unverifiable:
+            return HostFailed("simulated: checksum mismatch")
         host.staged |= {release["sha256"], network["digest"]}
         return HostDone(changed=True, facts={})
 
@@ -139,7 +145,14 @@ class SimulatedWire:
 
     def observe_wire(self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()) -> Mapping[str, Sighting]:
         """Probe."""
-        return {target.name: self._probe(target, points) for target in targets}
+        return {target.name: self._tell(target, points) for target in targets}
+
+    def _tell(self, target: ProbeTarget, points: Sequence[ChainPoint]) -> Sighting:
+        """Answer truthfully, unless this probe lies or is missing."""
+        told = self._world.faults.told_by_probe.get(target.name)
+        if told is Verdict.OK:
+            return self._show_tip(target.name, points)
+        return self._probe(target, points) if told is None else Sighting(told, "simulated")
 
     def _probe(self, target: ProbeTarget, points: Sequence[ChainPoint]) -> Sighting:
         if target.name in self._partners:
@@ -148,15 +161,21 @@ class SimulatedWire:
             if host.instance.relay == target.name and host.instance.address == target.address:
                 if self._world.serves(host):
                     return self._answer(target.name, points)
+                if self._world.is_up(host) and self._world.hangs(host):
+                    return Sighting(Verdict.HANDSHAKE_TIMEOUT, "simulated: no handshake")
                 return Sighting(Verdict.REFUSED if self._world.is_up(host) else Verdict.CONNECT_TIMEOUT, "simulated")
         return Sighting(Verdict.NO_ROUTE, "simulated")
 
     def _answer(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
-        faults, chain = self._world.faults, self._world.chain
+        faults = self._world.faults
         if name in faults.saturated | faults.hanging:
             return Sighting(Verdict.HANDSHAKE_TIMEOUT, "simulated: no handshake")
         if name in faults.other_network:
             return Sighting(Verdict.WRONG_MAGIC, f"the peer is of the network with magic {self._magic + 1}")
+        return self._show_tip(name, points)
+
+    def _show_tip(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
+        chain = self._world.chain
         slot = int(self._world.clock.now().timestamp())
         tip, block = chain.tip_of(name, slot)
         age = float(slot - tip.slot)

@@ -6,29 +6,36 @@ goes through `ports.py` here; tests may look at the truth.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from enum import StrEnum
 
 from orchestrator.fleet.metrics import NodeMetrics
-from orchestrator.fleet.observation import FileState, HostFacts, Instance, InstanceState, UnitState
-from orchestrator.simulation.chain import SimulatedChain
+from orchestrator.fleet.observation import CloudView, FileState, HostFacts, Instance, InstanceState, UnitState
+from orchestrator.simulation.chain import Branch, SimulatedChain
+from orchestrator.simulation.faults import STALE_AFTER, Durations, Faults, ReleaseFault
 from orchestrator.simulation.time import VirtualClock
 
+Witness = Callable[["Effect", "SimulatedHost"], None]
+"""Is told of each effect just before it happens, so it can still see what there was."""
 
-@dataclass(frozen=True, slots=True)
-class Durations:
-    """How long things take in this world."""
 
-    launch: timedelta = timedelta(seconds=2)
-    boot: timedelta = timedelta(seconds=40)
-    furnish: timedelta = timedelta(seconds=5)
-    run: timedelta = timedelta(seconds=8)
-    stage: timedelta = timedelta(seconds=30)
-    stop: timedelta = timedelta(seconds=20)
-    slow_stop: timedelta = timedelta(minutes=10)
-    replay: timedelta = timedelta(seconds=60)
-    unseen: timedelta = timedelta()
-    """How long a new instance is missing from the cloud's lists."""
+class Effect(StrEnum):
+    """What is done to a host or for it by a controller's hand, and worth a witness."""
+
+    LAUNCH = "launch"
+    WORK = "work"
+    """A playbook's module begins, and its fencing token was accepted."""
+    STOP = "stop"
+    """The node is told to stop, perhaps to start again."""
+    START = "start"
+    """The node starts with what lies on the disk."""
+    TERMINATE = "terminate"
+
+
+def nobody(_effect: Effect, _host: SimulatedHost) -> None:
+    """Witness nothing."""
 
 
 @dataclass(slots=True)
@@ -57,36 +64,12 @@ class SimulatedHost:
     written_restart: str = ""
     written_reload: str = ""
     gone_at: datetime | None = None
-
-
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong. Names are relays, or single instances where they boot or answer; empty sets mean that all is well."""
-
-    unreachable: set[str] = field(default_factory=set)
-    never_boots: set[str] = field(default_factory=set)
-    stage_fails: set[str] = field(default_factory=set)
-    no_capacity: set[str] = field(default_factory=set)
-    """Subnets."""
-    silent_regions: set[str] = field(default_factory=set)
-    """Regions whose part of the cloud does not answer."""
-    cut_regions: set[str] = field(default_factory=set)
-    """Regions that nobody outside reaches, and that reach nobody outside."""
-    wrong_key: set[str] = field(default_factory=set)
-    error_after_launch: set[str] = field(default_factory=set)
-    """Relays whose next launch happens, but is answered by an error."""
-    slow_to_stop: set[str] = field(default_factory=set)
-    lost_during: set[tuple[str, str]] = field(default_factory=set)
-    """(intent, relay): the next such work on it breaks off before anything was done."""
-    ansible_never_runs: bool = False
-    saturated: set[str] = field(default_factory=set)
-    """Relays or partners at their hard limit: connecting works, and the handshake never comes."""
-    hanging: set[str] = field(default_factory=set)
-    """Relays or partners that accept and never answer, with room for many more."""
-    deaf_to_reload: set[str] = field(default_factory=set)
-    """Relays whose node does not take up a topology that it is told to reload."""
-    other_network: set[str] = field(default_factory=set)
-    """Relays or partners whose handshake names another magic."""
+    failed: bool = False
+    """The node's unit gave up."""
+    running_release: str = ""
+    """Checksum of the release that its node started with."""
+    working: str = ""
+    """Work of a controller that is gone, still going on."""
 
 
 @dataclass(slots=True)
@@ -109,6 +92,11 @@ class World:
     effects: int = 0
     crash_at: int | None = None
     """Effect number at which the controller dies, before the effect."""
+    witness: Witness = nobody
+    lists: list[tuple[datetime, CloudView]] = field(default_factory=list)
+    """What the cloud listed lately, oldest first."""
+    made_by_release: set[str] = field(default_factory=set)
+    """Relays whose chain is what a bad release made of it."""
 
     def effect(self) -> None:
         """Count an effect, and let the controller die before it if that was asked for."""
@@ -169,6 +157,8 @@ class World:
         self.settle(host)
         if not host.files:
             return UnitState.ABSENT
+        if host.failed:
+            return UnitState.FAILED
         if host.node_stops_at is not None:
             return UnitState.DEACTIVATING
         return UnitState.ACTIVE if host.node_started is not None else UnitState.INACTIVE
@@ -177,7 +167,16 @@ class World:
         """Whether the relay answers with a fresh tip."""
         if self.unit_state(host) is not UnitState.ACTIVE or not self.is_up(host) or host.node_started is None:
             return False
+        if self._fault_of(host) in (ReleaseFault.NEVER_LISTENS, ReleaseFault.HANGS):
+            return False
         return self.clock.now() >= host.node_started + self.durations.replay
+
+    def hangs(self, host: SimulatedHost) -> bool:
+        """Whether connections are accepted and nobody ever answers, for the release's fault."""
+        return self._fault_of(host) is ReleaseFault.HANGS and self.unit_state(host) is UnitState.ACTIVE
+
+    def _fault_of(self, host: SimulatedHost) -> ReleaseFault | None:
+        return self.faults.bad_releases.get(host.running_release)
 
     def settle(self, host: SimulatedHost) -> None:
         """Let a stop that is over be over; a restart goes on with the start."""
@@ -191,17 +190,40 @@ class World:
 
     def start_node(self, host: SimulatedHost, at: datetime) -> None:
         """Start the node with what lies on the disk."""
+        self.witness(Effect.START, host)
         host.node_started = at
         host.reloaded_at = None
         host.running_restart, host.running_reload = host.written_restart, host.written_reload
+        host.running_release = host.release
+        self._follow_release(host, at)
+
+    def _follow_release(self, host: SimulatedHost, at: datetime) -> None:
+        """Let a bad release do to its node what it does; a good one makes up for what a bad one did."""
+        relay, slot = host.instance.relay, int(at.timestamp())
+        if relay in self.made_by_release:
+            self.made_by_release.discard(relay)
+            self.chain.branches.pop(relay, None)
+            self.chain.stalled_at.pop(relay, None)
+        match self._fault_of(host):
+            case ReleaseFault.NEVER_STARTS:
+                host.node_started, host.failed = None, True
+            case ReleaseFault.FORKS:
+                self.chain.branches[relay] = Branch(f"branch of {host.release[:8]}", slot)
+                self.made_by_release.add(relay)
+            case ReleaseFault.GOES_STALE:
+                self.chain.stalled_at[relay] = slot + int(STALE_AFTER.total_seconds())
+                self.made_by_release.add(relay)
+            case ReleaseFault.NEVER_LISTENS | ReleaseFault.HANGS | None:
+                pass
 
     def stop_node(self, host: SimulatedHost, *, then_start: bool) -> None:
         """Ask the node to stop, and perhaps to start again after."""
-        host.wanted_running = then_start
+        host.wanted_running, host.failed = then_start, False
         if host.node_started is None and host.node_stops_at is None:
             if then_start:
                 self.start_node(host, self.clock.now())
         elif host.node_stops_at is None:
+            self.witness(Effect.STOP, host)
             slow = host.instance.relay in self.faults.slow_to_stop
             host.node_stops_at = self.clock.now() + (self.durations.slow_stop if slow else self.durations.stop)
 
@@ -212,7 +234,7 @@ class World:
         runs = unit in (UnitState.ACTIVE, UnitState.DEACTIVATING)
         return HostFacts(
             token=host.token,
-            working="",
+            working=host.working,
             host_key=host.own_key,
             one_time_key_wiped=host.one_time_wiped,
             prepared=host.prepared,
