@@ -82,13 +82,12 @@ def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, sp
     if not facts.unit_enabled and facts.unit is not UnitState.ABSENT and not changes:
         changes.append(ChangeClass.NONE)
         drift.append("unit is not enabled")
-    versions = {artifact.sha256: version for version, builds in spec.releases.items() for artifact in builds.values()}
     return replace(
         view,
         pending=max(changes) if changes else None,
         drift=tuple(drift),
         digest=None if changes else rendered.digest,
-        release=versions.get(facts.release),
+        release=spec.list_versions().get(facts.release),
     )
 
 

@@ -286,6 +286,10 @@ class FleetSpec(Model):
     controller: ControllerSpec = ControllerSpec()
     """The controller itself."""
 
+    def list_versions(self) -> dict[str, str]:
+        """Return sha256 of an archive → version, of all known releases."""
+        return {build.sha256: version for version, builds in self.releases.items() for build in builds.values()}
+
     def relay_numbers(self, region: str) -> tuple[int, ...]:
         """Return the numbers of the relays a region wants: 1 to its count, or those of its hosts that stay."""
         wanted = self.regions[region]
