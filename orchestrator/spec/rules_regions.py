@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from orchestrator.spec.aws_regions import aws_regions
@@ -118,6 +119,21 @@ def outside_is_not_inside(fleet: Section) -> Iterator[Finding]:
             yield point.finding(text, "address")
 
 
+def partners_are_not_called_like_relays(fleet: Section) -> Iterator[Finding]:
+    """What is seen of a partner would overwrite what is seen of a relay of that name; numbers not in use yet count too."""
+    own = fleet.text("fleet")
+    regions = [re.escape(region) for region in fleet.keys("regions")]
+    if own is None or not regions:
+        return
+    relay = re.compile(rf"{re.escape(own)}-({'|'.join(regions)})-([0-9]{{2,}})")
+    for partner in fleet.sections("partners", PartnerSpec):
+        name = partner.text("name")
+        found = relay.fullmatch(name) if name is not None else None
+        if found is not None:
+            text = f"found {show(name)}, the name of relay {int(found[2])} of {render_path(('regions', found[1]))}"
+            yield partner.finding(f"{text}, expected a name that no relay of this fleet can have", "name")
+
+
 def _cloud(fleet: Section) -> str:
     return fleet.section("cloud", CloudSpec).text("kind") or ""
 
@@ -136,4 +152,5 @@ RULES: tuple[Rule, ...] = (
     subnets_are_named_once,
     hosts_are_named_once,
     outside_is_not_inside,
+    partners_are_not_called_like_relays,
 )

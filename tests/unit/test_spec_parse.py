@@ -86,6 +86,8 @@ NAME = "expected lower-case letters, digits and single hyphens, a letter first, 
         ("ssh:\n", "ssh:\n  port: 12798\n", "26: ssh.port: found 12798 as metrics port and as SSH port, expected two different ports"),
         ("name: two", "name: one", '23: partners[1].name: found "one" again (partners[0] has it), expected another name'),
         ("two.example.org", "192.0.2.1", '24: partners[1].address: found "192.0.2.1" with port 3001 again (partners[0] has it), expected another relay'),
+        ("name: two", "name: demo-eu-central-1-02", '23: partners[1].name: found "demo-eu-central-1-02", the name of relay 2 of regions.eu-central-1, expected a name that no relay of this fleet can have'),
+        ("name: two", "name: demo-eu-central-1-117", '23: partners[1].name: found "demo-eu-central-1-117", the name of relay 117 of regions.eu-central-1, expected a name that no relay of this fleet can have'),
         ("ssh:\n", "topology: {peer_snapshot: s.json}\nssh:\n", '25: topology.peer_snapshot: found "s.json" while ledger peers are off, expected use_ledger_after_slot of at least 0, or no snapshot: the node would never read it'),
         ("[203.0.113.0/24]", "[]", "26: ssh.allowed_from: found no network that may reach SSH, expected the networks of your controllers, such as 203.0.113.7/32"),
         ("ssh:\n  allowed_from: [203.0.113.0/24]\n", "", "1: ssh.allowed_from: found no network that may reach SSH, expected the networks of your controllers, such as 203.0.113.7/32"),
@@ -126,6 +128,13 @@ def test_each_mistake_in_a_static_fleet_is_one_line_that_says_what_is_expected(
 ) -> None:
     found = findings(edit(STATIC, old, new))
     assert f"fleet.yaml:{expected}" in found
+
+
+@pytest.mark.parametrize(
+    "name", ["demo-eu-central-1", "demo-eu-west-1-01", "friends-eu-central-1-01", "demo-eu-central-1-1"]
+)
+def test_a_partner_may_be_called_what_no_relay_can_be(name: str) -> None:
+    assert parsed(edit(AWS, "name: two", f"name: {name}")).partners[1].name == name
 
 
 def test_one_mistake_gives_one_finding() -> None:
