@@ -24,6 +24,8 @@ class Branch:
 
     name: str
     since_slot: int
+    slowness: int = 1
+    """It makes one block where the main chain makes so many, as a fork with little stake behind it does."""
 
 
 @dataclass(slots=True)
@@ -36,31 +38,46 @@ class SimulatedChain:
     battles: dict[str, int] = field(default_factory=dict)
     """Name → how many of its newest blocks are rivals of everybody else's, in this look."""
 
+    false_tips: dict[str, tuple[ChainPoint, int]] = field(default_factory=dict)
+    """Name → the tip and block number that it tells instead of its own."""
+
     def tip_of(self, name: str, slot: int) -> tuple[ChainPoint, int]:
-        """Return the newest point of somebody's chain at a slot, and its block number."""
-        slot = min(slot, self.stalled_at.get(name, slot))
-        block = slot // SLOTS_A_BLOCK
-        return self._point(name, block, block), block
+        """Return the newest point of somebody's chain at a slot, and its block number, as it tells them."""
+        if name in self.false_tips:
+            return self.false_tips[name]
+        return self._tip_of(name, slot)
+
+    def _tip_of(self, name: str, slot: int) -> tuple[ChainPoint, int]:
+        slot, number = self._newest_block(name, min(slot, self.stalled_at.get(name, slot)))
+        return self._point(name, slot, number, number), number
 
     def select_known(self, name: str, slot: int, points: Iterable[ChainPoint]) -> frozenset[ChainPoint]:
         """Return which of these points are on somebody's chain at a slot."""
-        _, newest = self.tip_of(name, slot)
+        tip, newest = self._tip_of(name, slot)
         known = set()
         for point in points:
-            block = point.slot // SLOTS_A_BLOCK
-            if block <= newest and self._point(name, block, newest) == point:
+            at, number = self._newest_block(name, point.slot)
+            if at == point.slot <= tip.slot and self._point(name, at, number, newest) == point:
                 known.add(point)
         return frozenset(known)
 
-    def _point(self, name: str, block: int, newest: int) -> ChainPoint:
-        slot = block * SLOTS_A_BLOCK
+    def _newest_block(self, name: str, slot: int) -> tuple[int, int]:
+        """Return slot and number of the newest block of somebody's chain up to a slot."""
+        branch = self.branches.get(name)
+        if branch is None or slot < branch.since_slot:
+            number = slot // SLOTS_A_BLOCK
+            return number * SLOTS_A_BLOCK, number
+        blocks = (slot - branch.since_slot) // (SLOTS_A_BLOCK * branch.slowness)
+        return branch.since_slot + blocks * SLOTS_A_BLOCK * branch.slowness, branch.since_slot // SLOTS_A_BLOCK + blocks
+
+    def _point(self, name: str, slot: int, number: int, newest: int) -> ChainPoint:
         branch = self.branches.get(name)
         on = branch.name if branch is not None and slot >= branch.since_slot else MAIN
-        if newest - block < self.battles.get(name, 0):
+        if newest - number < self.battles.get(name, 0):
             on = f"{on}, rival of {name}"
-        return _make_point(on, block)
+        return _make_point(on, slot)
 
 
 @lru_cache(maxsize=100_000)
-def _make_point(on: str, block: int) -> ChainPoint:
-    return ChainPoint(block * SLOTS_A_BLOCK, hashlib.sha256(f"{on}/{block}".encode()).hexdigest())
+def _make_point(on: str, slot: int) -> ChainPoint:
+    return ChainPoint(slot, hashlib.sha256(f"{on}/{slot}".encode()).hexdigest())

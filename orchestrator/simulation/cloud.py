@@ -122,6 +122,12 @@ class SimulatedCloud:
         self._change()
         owned = [address for address, a in world.addresses.items() if a[1] == instance.relay]
         address = owned[0] if owned else _address(203, world.next_number())
+        holder = world.addresses[address][-1] if owned else None
+        if (
+            holder is not None and holder != instance.instance_id
+        ):  # an older generation, which gets another one for its own
+            before = world.hosts[holder]
+            before.instance = replace(before.instance, address=_address(198, world.next_number() + 100_000))
         world.addresses[address] = (instance.region, instance.relay, instance.instance_id)
         host = world.hosts[instance.instance_id]
         host.instance = replace(host.instance, address=address)
@@ -210,4 +216,4 @@ class SimulatedCloud:
 
 
 def _address(first: int, number: int) -> str:
-    return f"{first}.0.{number // 250 + 1}.{number % 250 + 1}"
+    return f"{first}.{number // 62_500}.{number // 250 % 250 + 1}.{number % 250 + 1}"

@@ -67,6 +67,10 @@ class Faults:
     """Relays or partners at their hard limit: connecting works, and the handshake never comes."""
     hanging: set[str] = field(default_factory=set)
     """Relays or partners that accept and never answer, with room for many more."""
+    tells_no_points: set[str] = field(default_factory=set)
+    """Relays or partners that tell their tip, and hang up before they answer about points."""
+    unreachable_by_ssh: set[str] = field(default_factory=set)
+    """Relays whose host does not answer the controller, and whose node does everybody else."""
     deaf_to_reload: set[str] = field(default_factory=set)
     """Relays whose node does not take up a topology that it is told to reload."""
     other_network: set[str] = field(default_factory=set)

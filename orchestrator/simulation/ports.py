@@ -57,6 +57,8 @@ class SimulatedHosts:
         if self._world.faults.ansible_never_runs:
             raise AnsibleNeverRan("simulated: ansible-playbook ended before it named a host")
         for target in targets:
+            if target.instance_id in self._world.hosts:
+                self._world.hosts[target.instance_id].working = ""
             view = self._inspect(target)
             if isinstance(view, Unreachable | WrongHostKey | Unreadable):
                 on_result(target, HostLost(view.reason, wrong_key=isinstance(view, WrongHostKey)))
@@ -70,7 +72,8 @@ class SimulatedHosts:
 
     def _inspect(self, target: HostTarget) -> HostView:
         host = self._world.hosts.get(target.instance_id)
-        if host is None or not self._world.is_up(host):
+        deaf = self._world.faults.unreachable_by_ssh
+        if host is None or not self._world.is_up(host) or target.relay in deaf:
             return Unreachable("simulated: no answer")
         presents = host.own_key if host.one_time_wiped else host.one_time_key
         if presents not in target.host_keys or host.instance.relay in self._world.faults.wrong_key:
@@ -177,6 +180,7 @@ class SimulatedWire:
     def _show_tip(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
         chain = self._world.chain
         slot = int(self._world.clock.now().timestamp())
+        told = () if name in self._world.faults.tells_no_points else points
         tip, block = chain.tip_of(name, slot)
         age = float(slot - tip.slot)
         stale = age > self._max_tip_age.total_seconds()
@@ -188,8 +192,8 @@ class SimulatedWire:
             tip_hash=tip.hash,
             tip_age_seconds=age,
             round_trip_seconds=0.02,
-            asked=frozenset(points),
-            has=chain.select_known(name, slot, points),
+            asked=frozenset(told),
+            has=chain.select_known(name, slot, told),
         )
 
 

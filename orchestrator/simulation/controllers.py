@@ -1,0 +1,210 @@
+"""One simulated controller: the real cycle behind ports that die, freeze and leave orphans as a schedule says.
+
+A controller is a process: what it had begun in the background is its own. When it dies, its calls to the cloud die with it,
+and a playbook either dies or goes on by itself, with nobody to write down what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from orchestrator.execution.cycle import Ending, Round, acquire, look_and_plan, run_until_settled, save_evidence
+from orchestrator.execution.execute import Event, Executor, Hands
+from orchestrator.execution.observe import Eyes
+from orchestrator.execution.ports import ProbeTarget, WirePort
+from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.observation import InFlight, Instance, Sighting
+from orchestrator.fleet.record import Evidence, Lease
+from orchestrator.planning.look import Wanted
+from orchestrator.simulation.cloud import SimulatedCloud
+from orchestrator.simulation.oracle import Oracle
+from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedWire
+from orchestrator.simulation.rehearsal import AUTHORIZED_KEY
+from orchestrator.simulation.store import MemoryStore
+from orchestrator.simulation.time import VirtualBackground
+from orchestrator.simulation.world import SimulatedDeath, World
+from orchestrator.spec.model import FleetSpec
+
+
+class WatchedWire:
+    """The wire; tells the oracle what each look was told."""
+
+    def __init__(self, wire: WirePort, note_look: Callable[[Mapping[str, Sighting]], None]) -> None:
+        self._wire = wire
+        self._note_look = note_look
+
+    def observe_wire(self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()) -> Mapping[str, Sighting]:
+        """Probe. A second round of one look is about those of the first, and says nothing new."""
+        seen = self._wire.observe_wire(targets, points)
+        if len(seen) == len(targets):
+            self._note_look(seen)
+        return seen
+
+
+class MortalStore:
+    """The common store as one controller holds it: it may die before a write, and writes nothing afterwards."""
+
+    def __init__(self, store: MemoryStore, note_published: Callable[[frozenset[str]], None]) -> None:
+        self._store = store
+        self._note_published = note_published
+        self.dead = False
+        self.die_before_write: int | None = None
+
+    def _save_evidence(self, evidence: Evidence, before: Evidence) -> None:
+        """Publish as well: what the record says is published, consumers find."""
+        self._store.save_evidence(evidence, before)
+        self._note_published(self._store.load().evidence.published)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        found = getattr(self._store, name)
+        if name == "save_evidence" and not self.dead:
+            return self._save_evidence
+        if name.startswith(("save_", "delete_")):
+            if self.dead:
+                return _write_nothing
+            if self.die_before_write is not None:
+                self.die_before_write -= 1
+                if self.die_before_write <= 0:
+                    raise SimulatedDeath
+        if name in ("check_lease", "release_lease") and self.dead:
+            return _write_nothing  # a playbook that is under way asks nobody
+        return found
+
+
+def _write_nothing(*_arguments: object, **_named: object) -> None:
+    """Do nothing: who would do it is dead."""
+
+
+class MortalCloud(SimulatedCloud):
+    """The cloud as one controller reaches it: who is dead tags nothing."""
+
+    def __init__(self, world: World, spec: FleetSpec, store: MortalStore) -> None:
+        super().__init__(world, spec, store.load().store_id)
+        self._store = store
+
+    def save_host_key(self, instance: Instance, public_key: str) -> None:
+        """Tag, while there is somebody who does."""
+        if not self._store.dead:
+            super().save_host_key(instance, public_key)
+
+
+@dataclass(slots=True)
+class Work:
+    """Something begun in the background."""
+
+    name: str
+    begun: datetime
+    killed: bool = False
+    ended: bool = False
+
+    @property
+    def on_hosts(self) -> bool:
+        """Whether it is a playbook: its name is an intent, and no relay's."""
+        return " " not in self.name
+
+
+class MortalBackground(VirtualBackground):
+    """Background work of one controller."""
+
+    def __init__(
+        self, world: World, oracle: Oracle, durations: Callable[[str], timedelta], token: Callable[[], int]
+    ) -> None:
+        super().__init__(world.clock, durations)
+        self._world = world
+        self._oracle = oracle
+        self._token = token
+        self.works: list[Work] = []
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        """Run `work` once its time has passed, unless its controller was killed with it by then."""
+        begun = Work(name, self._world.clock.now())
+        self.works = [each for each in self.works if not each.ended]
+        self.works.append(begun)
+
+        def act() -> None:
+            if begun.killed:
+                return
+            oracle = self._oracle
+            before = oracle.decided, oracle.acting
+            oracle.decided, oracle.acting = begun.begun, self._token()
+            try:
+                work()
+            finally:
+                begun.ended = True
+                oracle.decided, oracle.acting = before
+
+        super().start(name, act)
+
+
+@dataclass(slots=True)
+class Controller:
+    """One process that applies one fleet file."""
+
+    holder: str
+    wanted: Wanted
+    world: World
+    oracle: Oracle
+    store: MortalStore
+    durations: Callable[[str], timedelta]
+    note: Callable[[Event], None]
+    token: int = 0
+    executor: Executor | None = None
+    background: MortalBackground = field(init=False)
+    _lease: Lease | None = None
+    _hands: Hands = field(init=False)
+    _eyes: Eyes = field(init=False)
+
+    def __post_init__(self) -> None:
+        spec, world = self.wanted.spec, self.world
+        cloud = MortalCloud(world, spec, self.store)
+        hosts = SimulatedHosts(world)
+        partners = [partner.name for partner in spec.partners]
+        wire = SimulatedWire(world, partners, spec.network.magic, spec.health.max_tip_age)
+        self.background = MortalBackground(world, self.oracle, self.durations, lambda: self.token)
+        self._eyes = Eyes(cloud, hosts, WatchedWire(wire, self.oracle.note_look))
+        store: Any = self.store
+        self._hands = Hands(cloud, hosts, store, world.clock, SimulatedKeys(), self.background)
+
+    def apply(self) -> tuple[Ending, Round]:
+        """Do what `apply` does, from taking the lease to settling; giving the lease back is `leave`'s."""
+        first = look_and_plan(self._eyes, self._hands.store, self.world.clock, self.wanted)
+        save_evidence(self._hands.store, first)
+        self._lease = acquire(self._hands, self.holder, first.look.seen, self.wanted)
+        self.token = self._lease.token
+        self.oracle.note_lease(self.token)
+        self._hands.store.delete_all_attempts()
+        self.executor = Executor(self._hands, self.wanted, self._lease, AUTHORIZED_KEY, self.note)
+        return run_until_settled(self._eyes, self._hands, self.wanted, self._lease, self.executor, self._report)
+
+    def look(self) -> Round:
+        """Do what `plan` does."""
+        return look_and_plan(self._eyes, self._hands.store, self.world.clock, self.wanted)
+
+    def renew(self) -> None:
+        """Keep the lease: in production a thread of its own does that."""
+        spec, now = self.wanted.spec, self.world.clock.now()
+        if self._lease is not None:
+            self._hands.store.acquire_lease(self.holder, now, now + spec.controller.lease, self.token)
+
+    def leave(self) -> None:
+        """Give the lease back."""
+        if self._lease is not None:
+            self._hands.store.release_lease(self._lease)
+
+    def die(self, *, orphans: bool) -> None:
+        """End here. With orphans, playbooks that work on hosts by now go on; all else ends with the process."""
+        self.store.dead = True
+        for work in self.background.works:
+            work.killed = not (orphans and work.on_hosts)
+        in_flight = self.executor.in_flight() if self.executor is not None else {}
+        going_on = {work.name for work in self.background.works if not (work.killed or work.ended)}
+        for host in self.world.hosts.values():
+            flying = in_flight.get(host.instance.relay)
+            if flying is not None and flying.intent in going_on and self.world.is_up(host):
+                host.working = flying.intent
+
+    def _report(self, _found: Round, _in_flight: Mapping[str, InFlight]) -> None:
+        self.renew()
