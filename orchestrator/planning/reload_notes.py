@@ -24,6 +24,9 @@ LOG_GRACE = timedelta(seconds=15)
 PEERS_GRACE = timedelta(seconds=60)
 """By then a node has dialled its local roots, also if the first attempt failed."""
 
+PEERS_JUDGED_UNTIL = timedelta(minutes=15)
+"""A node leaves its sensitive state within as long, or ends of it, and peers come and go: who is missing later was lost since."""
+
 SETTLED_AFTER = timedelta(minutes=5)
 """A node that has just started was down a moment ago, and those that tried it then pause for minutes before they try again."""
 
@@ -31,21 +34,26 @@ SETTLED_AFTER = timedelta(minutes=5)
 def find_reachable(seen: Observation, spec: FleetSpec, now: datetime) -> Mapping[str, str]:
     """Return who can be connected to at which address, by what this very look saw: address → name.
 
-    Left out are those known by a DNS name only, which no connection bears, and relays whose node has just started.
+    Left out are those known by a DNS name only, which no connection bears, relays whose node has just started or is worked on,
+    and those of whom it is not known how long they run, partners too, while none of our relays is connected with them.
     """
     addresses = {**relay_addresses(spec, seen), **{partner.name: partner.address for partner in spec.partners}}
-    young = {
-        instance.relay
-        for instance in seen.cloud.instances
-        if instance.state is InstanceState.RUNNING and _is_young(seen, instance.instance_id, now)
-    }
+    ages = _list_ages(seen, now)
+    connected = _list_connected(seen)
+
+    def has_settled(name: str, address: str) -> bool:
+        if name in seen.in_flight:
+            return False
+        age = ages.get(name)
+        return age >= SETTLED_AFTER if age is not None else connected is None or address in connected
+
     return {
         plain: name
         for name, address in addresses.items()
-        if name not in young
-        and (plain := plain_address(address)) is not None
+        if (plain := plain_address(address)) is not None
         and (sighting := seen.sightings.get(name)) is not None
         and sighting.verdict is Verdict.OK
+        and has_settled(name, plain)
     }
 
 
@@ -68,8 +76,10 @@ def why_reload_not_taken(
         said = f"; it says: {facts.detail}" if facts.detail else ""
         told = f"was told to reload its topology {describe_span(ago)} ago, and its log does not confirm it{said}"
         return told if ago >= log_grace else None
+    if not peers_grace <= ago < PEERS_JUDGED_UNTIL:
+        return None
     # Which peers it should have is known only of the topology that it loaded.
-    if facts.peers is None or ago < peers_grace or facts.running_reload_digest != rendered.reload_digest:
+    if facts.peers is None or facts.running_reload_digest != rendered.reload_digest:
         return None
     missing = find_missing_peers(rendered, facts.peers, reachable)
     if not missing:
@@ -112,7 +122,22 @@ def _list_groups(rendered: RenderedRelay) -> Iterator[tuple[int, tuple[str, ...]
         yield group.get("valency", group.get("hotValency", 0)), tuple(member for member in members if member)
 
 
-def _is_young(seen: Observation, instance_id: str, now: datetime) -> bool:
-    host = seen.hosts.get(instance_id)
-    started = host.metrics.started_at if isinstance(host, HostFacts) and host.metrics is not None else None
-    return started is not None and now.timestamp() - started < SETTLED_AFTER.total_seconds()
+def _list_ages(seen: Observation, now: datetime) -> Mapping[str, timedelta]:
+    """Return relay → how long its node has run, of two generations the younger one; only where its metrics tell."""
+    ages: dict[str, timedelta] = {}
+    for instance in seen.cloud.instances:
+        host = seen.hosts.get(instance.instance_id)
+        if instance.state is not InstanceState.RUNNING or not isinstance(host, HostFacts):
+            continue
+        if host.metrics is not None and host.metrics.started_at is not None:
+            age = timedelta(seconds=now.timestamp() - host.metrics.started_at)
+            ages[instance.relay] = min(age, ages.get(instance.relay, age))
+    return ages
+
+
+def _list_connected(seen: Observation) -> frozenset[str] | None:
+    """Return everybody whom one of our relays is connected with; None unless several tell, for then no other one could say."""
+    told = [host.peers for host in seen.hosts.values() if isinstance(host, HostFacts) and host.peers is not None]
+    if len(told) <= 1:
+        return None
+    return frozenset(plain for peers in told for peer in peers if (plain := plain_address(peer)) is not None)

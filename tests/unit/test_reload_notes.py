@@ -12,6 +12,7 @@ from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import (
     CloudView,
     HostFacts,
+    InFlight,
     Instance,
     InstanceState,
     InstanceStatus,
@@ -82,6 +83,12 @@ def test_local_roots_that_were_passed_over_are_named_after_a_minute() -> None:
     )
     assert "partner, relay-3, named there" in told
     assert "sensitive state" in told
+
+
+@pytest.mark.parametrize(("minutes", "is_named"), [(14, True), (15, False), (3 * 24 * 60, False)])
+def test_a_peer_that_is_missing_long_after_a_reload_was_lost_for_another_reason(minutes: int, is_named: bool) -> None:
+    lacking = facts(peers=ALL - {"198.51.100.7"}, reloaded_seconds_ago=60.0 * minutes)
+    assert (why(lacking) is not None) is is_named
 
 
 def test_peers_that_nobody_can_reach_are_not_missed() -> None:
@@ -157,3 +164,37 @@ def test_reachable_is_who_answers_at_an_ip_address_and_has_not_just_started() ->
         {},
     )
     assert find_reachable(seen, spec, NOW) == {"192.0.2.1": "good", "198.51.100.7": "by-number"}
+
+
+def look_at_three(*peers: frozenset[str] | None) -> Observation:
+    """Three relays whose metrics cannot be read, and a partner; all answer, and tell these peers."""
+    names = ("one", "two", "three")
+    return Observation(
+        CloudView(tuple(instance(name, f"192.0.2.{number}") for number, name in enumerate(names, start=1))),
+        {f"i-{name}": facts(peers=told) for name, told in zip(names, peers, strict=True)},
+        dict.fromkeys((*names, "partner"), Sighting(Verdict.OK)),
+        {},
+    )
+
+
+PARTNER = fleet_spec(partners=[{"name": "partner", "address": "198.51.100.7"}], topology={"use_ledger_after_slot": 0})
+
+
+def test_who_may_have_just_started_is_missed_only_if_another_relay_is_connected_with_it() -> None:
+    seen = look_at_three(frozenset({"192.0.2.2"}), frozenset({"192.0.2.1"}), frozenset())
+    assert find_reachable(seen, PARTNER, NOW) == {"192.0.2.1": "one", "192.0.2.2": "two"}
+    seen = look_at_three(frozenset(), frozenset({"198.51.100.7"}), frozenset())
+    assert find_reachable(seen, PARTNER, NOW) == {"198.51.100.7": "partner"}
+
+
+def test_where_no_other_relay_tells_its_peers_everybody_who_answers_is_reachable() -> None:
+    seen = look_at_three(frozenset(), None, None)
+    assert set(find_reachable(seen, PARTNER, NOW).values()) == {"one", "two", "three", "partner"}
+
+
+def test_a_relay_that_is_worked_on_is_not_missed() -> None:
+    seen = look_at_three(ALL | {"192.0.2.1", "192.0.2.2"}, ALL, None)
+    worked_on = replace(seen, in_flight={"two": InFlight("deploy", NOW)})
+    assert set(find_reachable(seen, PARTNER, NOW).values()) - set(find_reachable(worked_on, PARTNER, NOW).values()) == {
+        "two"
+    }
