@@ -47,7 +47,7 @@ def _unlaunched(look: Look) -> list[LaunchIntent]:
 
 
 def _vanished(look: Look) -> list[str]:
-    """List identified instances that the cloud no longer lists, where a later one lives or nobody wants the relay.
+    """List instances with keys on record that the cloud no longer lists, where a later one lives or nobody wants the relay.
 
     One that is merely missing from a list keeps its key: forgotten too early, it could not be told from an impostor.
     """
@@ -57,8 +57,8 @@ def _vanished(look: Look) -> list[str]:
     return [
         intent.instance_id
         for intent in look.record.intents
-        if intent.instance_id in look.record.identities
-        and intent.instance_id is not None
+        if intent.instance_id is not None
+        and (intent.instance_id in look.record.identities or intent.request_json)
         and intent.instance_id not in listed
         and _was_looked_at(intent, look)
         and (

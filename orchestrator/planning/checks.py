@@ -110,12 +110,17 @@ def _many_replacements(plan: Plan, spec: FleetSpec) -> list[Finding]:
 
 
 def _list_taken(plan: Plan, observation: Observation) -> dict[str, str]:
-    """Return relay → region of those that answered the probe and that this plan restarts or stops."""
+    """Return relay → region of those that answered the probe and that this plan restarts or stops.
+
+    What an earlier generation has left behind is not what was probed: another instance serves in its place.
+    """
+    current = {view.instance.instance_id for view in plan.relays if view.instance is not None}
     taken: dict[str, str] = {}
     for action in plan.actions:
         restarts = isinstance(action, Deploy) and action.change >= ChangeClass.RESTART
         sighting = observation.sightings.get(action.relay)
-        if (restarts or isinstance(action, Stop)) and sighting is not None and sighting.verdict in ANSWERING:
+        stops = isinstance(action, Stop) and action.instance.instance_id in current
+        if (restarts or stops) and sighting is not None and sighting.verdict in ANSWERING:
             taken[action.relay] = action.instance.region  # type: ignore[union-attr]
     return taken
 
@@ -125,9 +130,12 @@ def _beyond_budget(plan: Plan, spec: FleetSpec, observation: Observation) -> lis
     if not taken:
         return []
     out = dict(taken)
-    if any(view.name in taken and view.health is Health.HEALTHY for view in plan.relays):
+    disturbed = {taken[view.name] for view in plan.relays if view.name in taken and view.health is Health.HEALTHY}
+    if disturbed:
         out |= {v.name: v.region for v in plan.relays if not v.retiring and v.health is not Health.HEALTHY}
-    here, limit_here = max(Counter(out.values()).values()), spec.rollout.max_unavailable_per_region
+    # Where only relays that are out anyway are touched, the others that are out there are not this plan's doing.
+    counts = Counter(out.values())
+    here, limit_here = max(counts[r] for r in disturbed or counts), spec.rollout.max_unavailable_per_region
     limit = spec.rollout.max_unavailable
     if len(out) <= limit and here <= limit_here:
         return []

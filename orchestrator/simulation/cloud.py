@@ -122,12 +122,10 @@ class SimulatedCloud:
         self._change()
         owned = [address for address, a in world.addresses.items() if a[1] == instance.relay]
         address = owned[0] if owned else _address(203, world.next_number())
-        holder = world.addresses[address][-1] if owned else None
-        if (
-            holder is not None and holder != instance.instance_id
-        ):  # an older generation, which gets another one for its own
-            before = world.hosts[holder]
-            before.instance = replace(before.instance, address=_address(198, world.next_number() + 100_000))
+        holder = world.hosts.get(world.addresses[address][-1] or "") if owned else None
+        if holder is not None and holder.instance.instance_id != instance.instance_id:  # it gets one of its own instead
+            own = _address(198, world.next_number() + 100_000)
+            holder.instance = replace(holder.instance, address=own)
         world.addresses[address] = (instance.region, instance.relay, instance.instance_id)
         host = world.hosts[instance.instance_id]
         host.instance = replace(host.instance, address=address)

@@ -196,7 +196,8 @@ class Oracle:
     def _judge_region(self, host: SimulatedHost, others: frozenset[str], glance: Glance) -> None:
         region, relay = host.instance.region, host.instance.relay
         stays = region in glance.rules.wanted.values()
-        known = (glance.told_to_serve - self.taken) | others
+        lies = glance.told_to_serve - glance.serving
+        known = (glance.told_to_serve - (self.taken - lies)) | others
         if stays and f"dark-region:{region}" not in glance.rules.confirmed:
             here = {name for name in known - {relay} if _region_of(name) == _region_of(relay)}
             if not here:

@@ -18,6 +18,7 @@ from orchestrator.planning.launching import VISIBILITY
 from orchestrator.simulation.cloud import SimulatedCloud
 from orchestrator.simulation.ports import SimulatedHosts
 from orchestrator.simulation.rehearsal import Rehearsal
+from orchestrator.simulation.world import SimulatedDeath
 from tests.scenarios.builders import SMALL, fleet_spec, rehearsal, serving_fleet
 
 NOBODYS = "demo-eu-central-1-09"
@@ -68,6 +69,22 @@ def test_an_identity_is_forgotten_when_its_instance_left_the_lists_and_a_later_o
     identities = made.store.load().identities
     assert gone.instance_id not in identities
     assert gone.relay in {identity.relay for identity in identities.values()}
+
+
+def test_the_key_of_an_instance_that_was_deleted_before_it_was_identified_is_forgotten_as_well() -> None:
+    made = serving_fleet(fleet_spec(SMALL))
+    made.world.stop_instance("demo-eu-central-1-01")
+    made.world.crash_at = made.world.effects + 3
+    with pytest.raises(SimulatedDeath):
+        made.run()
+    made.world.clock.drop()
+    replacement = list(made.world.hosts.values())[-1].instance
+    assert (replacement.relay, replacement.generation) == ("demo-eu-central-1-01", 2)
+    del made.world.hosts[replacement.instance_id]
+    made.world.clock.wait(600, until=lambda: False)
+    assert made.run("second")[0] is Ending.CONVERGED
+    made.run("third")
+    assert [intent.request_json for intent in made.store.load().intents if intent.request_json] == []
 
 
 # --- tags ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from orchestrator.planning.budget import count_budget
 from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.estimate import RESTART, estimate_time
 from orchestrator.planning.mesh import relay_addresses
-from orchestrator.planning.plan import Deploy, Health, Hold, Phase, RelayView
+from orchestrator.planning.plan import Deploy, Health, Hold, Phase, RelayView, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.planning.retries import why_not_retry
 from orchestrator.spec.model import RolloutSpec
@@ -197,6 +197,34 @@ def test_a_plan_that_takes_one_beside_one_that_is_down_is_called_a_defect() -> N
     plan = plan_fleet(look)
     views = tuple(replace(v, health=Health.UNKNOWN) if v.name == "demo-us-east-1-02" else v for v in plan.relays)
     assert any("then 2 are out" in text for text in findings(look, replace(plan, relays=views)))
+
+
+def test_stopping_an_earlier_generation_takes_nobody_out() -> None:
+    look = serving_look()
+    plan = plan_fleet(look)
+    older = replace(instance_of(look, EU1), instance_id="i-older", generation=0)
+    down = tuple(replace(v, health=Health.UNHEALTHY) if v.name == EU2 else v for v in plan.relays)
+    assert findings(look, replace(plan, relays=down, actions=(Stop(EU1, older, "replaced"),))) == ()
+
+
+def test_relays_that_are_out_elsewhere_do_not_fill_the_budget_of_a_region() -> None:
+    rollout = {"max_unavailable": 3, "max_unavailable_per_region": 1}
+    look = new_release(serving_look())
+    look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0", rollout=rollout)))
+    for relay in (EU1, EU2):
+        look = with_sighting(with_unit(look, relay, UnitState.ACTIVATING), relay, Verdict.REFUSED)
+    assert len(disturbed(look)) == 1
+    assert findings(look) == ()
+
+
+def test_touching_one_of_two_that_hang_is_no_defect_while_another_region_upgrades() -> None:
+    rollout = {"max_unavailable": 3, "max_unavailable_per_region": 1}
+    look = replace(new_release(serving_look()), wanted=wanted(fleet_spec(MEDIUM, release="10.6.0", rollout=rollout)))
+    for relay in (EU1, EU2):
+        look = with_sighting(look, relay, Verdict.HANDSHAKE_TIMEOUT)
+    assert EU1 in disturbed(look)
+    assert len(disturbed(look)) == 2
+    assert findings(look) == ()
 
 
 def test_a_plan_that_works_twice_on_a_relay_is_called_a_defect() -> None:
