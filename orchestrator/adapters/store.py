@@ -157,7 +157,7 @@ class Store:
 
     def save_evidence(self, evidence: Evidence, before: Evidence) -> None:
         """Replace what looks have seen of the chain, if it still is what this look started from."""
-        with self._transaction() as connection:
+        with self._turn() as connection:
             if _read_evidence(connection) != before:
                 return
             connection.execute(delete(EVIDENCE))
@@ -180,14 +180,9 @@ class Store:
         self._empty_log()
 
     def acquire_lease(self, holder: str, now: datetime, until: datetime, least_token: int) -> Lease:
-        """Take or renew the lease in one transaction. Raises LeaseHeld.
-
-        The row of `about` is always there, so it is what controllers queue at. It is locked before the lease is read: a
-        lease read earlier might be one that somebody takes while this transaction waits in the queue.
-        """
-        with self._transaction() as connection:
-            about = connection.execute(select(ABOUT.c.token).where(ABOUT.c.fleet == self._fleet).with_for_update())
-            stored = about.scalar_one()
+        """Take or renew the lease in one transaction. Raises LeaseHeld."""
+        with self._turn() as connection:
+            stored = connection.execute(select(ABOUT.c.token).where(ABOUT.c.fleet == self._fleet)).scalar_one()
             row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet)).one_or_none()
             held = row is not None and _utc(row.until) > now
             if row is not None and held and row.holder != holder:
@@ -238,13 +233,24 @@ class Store:
         except SQLAlchemyError as error:
             raise _unusable(self._engine, error) from error
 
-    def _replace(self, table: Table, keys: Sequence[str], values: Mapping[str, Any]) -> None:
+    @contextmanager
+    def _turn(self) -> Iterator[Connection]:
+        """Wait for all others who replace something; what is read afterwards stays true until the end.
+
+        The row of `about` is always there, so it is what they queue at. It is locked before anything is read: a lease read
+        earlier might be one that somebody takes while this transaction waits, and two who both found no row would both insert one.
+        """
         with self._transaction() as connection:
+            connection.execute(select(ABOUT.c.fleet).where(ABOUT.c.fleet == self._fleet).with_for_update())
+            yield connection
+
+    def _replace(self, table: Table, keys: Sequence[str], values: Mapping[str, Any]) -> None:
+        with self._turn() as connection:
             connection.execute(delete(table).where(*(table.c[key] == values[key] for key in keys)))
             connection.execute(insert(table).values(**values))
 
     def _replace_all(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-        with self._transaction() as connection:
+        with self._turn() as connection:
             connection.execute(delete(table))
             for row in rows:
                 connection.execute(insert(table).values(**row))

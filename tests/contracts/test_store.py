@@ -212,6 +212,39 @@ def test_of_two_looks_at_once_the_first_to_end_keeps_its_evidence(store: StorePo
     assert store.load().evidence == later
 
 
+def at_once(stores: list[Store], save: Callable[[Store, int], None]) -> None:
+    """Have each store save something at the same moment; raises what the first of them raised."""
+    together = threading.Barrier(len(stores))
+
+    def run(number: int) -> None:
+        together.wait()
+        save(stores[number], number)
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        list(pool.map(run, range(len(stores))))
+
+
+def test_of_looks_that_end_at_the_same_moment_one_keeps_its_evidence_and_none_fails(
+    opening: Callable[..., Store], url: str
+) -> None:
+    stores = [opening(url) for _ in range(6)]
+    for _ in range(10):
+        at_once(stores, lambda store, who: store.save_evidence(Evidence(published=frozenset({f"r{who}"})), NO_EVIDENCE))
+        after = stores[0].load().evidence
+        assert len(after.published) == 1
+        stores[0].save_evidence(NO_EVIDENCE, after)
+
+
+def test_of_two_pins_at_the_same_moment_the_later_one_is_kept_and_none_fails(
+    opening: Callable[..., Store], url: str
+) -> None:
+    stores = [opening(url) for _ in range(6)]
+    pins = [Pin(ChainPoint(number, "ab" * 32), "operator", "why", NOW) for number in range(6)]
+    for _ in range(10):
+        at_once(stores, lambda store, who: store.save_pin(pins[who]))
+        assert stores[0].load().pin in pins
+
+
 def test_a_pin_is_replaced_and_taken_back(store: StorePort) -> None:
     first = Pin(ChainPoint(100, "ab" * 32), "operator", "the explorers say so", NOW)
     second = replace(first, reason="and the partners", at=NOW + MINUTE)
