@@ -14,7 +14,7 @@ MOST_COUNTED = 400
 
 @dataclass(frozen=True, slots=True)
 class MeshNumbers:
-    """Of the relays that may be named: who is quarantined is no part of the mesh. Partners do not count."""
+    """Of the relays that take part: who is quarantined or has no address is no part of the mesh. Partners do not count."""
 
     relays: int
     links: int
@@ -57,9 +57,9 @@ def count_numbers(view: MeshView) -> MeshNumbers:
 
 
 def mesh_graph(view: MeshView) -> nx.Graph[str]:
-    """Return the graph of who names whom, without those in quarantine."""
+    """Return the graph of who names whom, of those alone who take part."""
     graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(relay.name for relay in view.relays if relay.standing is not Standing.QUARANTINED)
+    graph.add_nodes_from(relay.name for relay in view.relays if relay.takes_part)
     graph.add_edges_from((relay.name, other) for relay in view.relays for other in relay.names)
     return graph
 

@@ -45,6 +45,7 @@ def _relay_json(relay: MeshRelay) -> dict[str, Any]:
         "standing": relay.standing.value,
         "phase": relay.phase or None,
         "reason": relay.reason or None,
+        "takes_part": relay.takes_part,
         "names": list(relay.names),
         "named_by": list(relay.named_by),
         "partners": list(relay.partners),
@@ -89,7 +90,7 @@ def relay_lines(view: MeshView, relay: MeshRelay) -> list[str]:
 
 def number_lines(view: MeshView, numbers: MeshNumbers) -> list[str]:
     """Return what the mesh is worth, in sentences; those that begin with `!` are bad news."""
-    regions = len({relay.region for relay in view.relays})
+    regions = len({relay.region for relay in view.relays if relay.takes_part})
     lines = [
         f"{numbers.relays} relays in {regions} regions, {numbers.links} links, {numbers.fewest} to {numbers.most} a relay"
         + ("" if numbers.diameter is None else f"; at most {numbers.diameter} steps between any two"),
@@ -122,7 +123,7 @@ def _connectivity_line(view: MeshView, numbers: MeshNumbers) -> str:
 
 
 def _with_reason(relay: MeshRelay) -> str:
-    note = ", so nobody names it" if relay.standing is Standing.QUARANTINED else ""
+    note = "" if relay.takes_part else ", so nobody names it"
     return f"{relay.standing.value}{note}: {relay.reason}"
 
 

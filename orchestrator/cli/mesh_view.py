@@ -56,6 +56,8 @@ class MeshRelay:
     partners: tuple[str, ...]
     own_roots: LocalRoots
     partner_roots: LocalRoots
+    takes_part: bool = True
+    """False for one that nobody is to name: in quarantine, or without an address. It is no part of the mesh."""
     phase: str = ""
     reason: str = ""
     address: str | None = None
@@ -118,6 +120,7 @@ def _make_view(
                 partners=mesh.partners[relay.name],
                 own_roots=own_roots,
                 partner_roots=partner_roots,
+                takes_part=relay.name in mesh.neighbours,
                 phase=view.phase.value if view else "",
                 reason=view.reason if view else "",
                 address=addresses.get(relay.name),

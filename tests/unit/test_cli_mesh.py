@@ -20,7 +20,9 @@ from orchestrator.cli.mesh_text import mesh_tables, number_lines, relay_lines
 from orchestrator.cli.mesh_view import MeshRelay, MeshView, Standing, view_found, view_planned
 from orchestrator.execution.cycle import Round
 from orchestrator.fleet.record import Quarantine
+from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health, Phase
+from orchestrator.planning.reconcile import plan_fleet
 from tests.command_line import LAB_FLEET, Run, make_run, on_loopback, write_fleet
 from tests.scenarios.builders import fleet_spec, serving_fleet, wanted
 
@@ -125,6 +127,44 @@ def test_a_quarantined_relay_is_named_by_nobody_and_is_no_part_of_the_mesh(ailin
     assert forked.partner_roots.hot == 2
     assert not any(FORKED in relay.names for relay in ailing.relays)
     assert count_numbers(ailing).relays == 19
+
+
+def without_address(found: Round, *relays: str) -> Look:
+    """The same look with neither instance nor elastic address of these."""
+    cloud = found.look.seen.cloud
+    gone = replace(
+        cloud,
+        instances=tuple(instance for instance in cloud.instances if instance.relay not in relays),
+        addresses=tuple(address for address in cloud.addresses if address.relay not in relays),
+    )
+    return replace(found.look, seen=replace(found.look.seen, cloud=gone))
+
+
+def test_relays_without_an_address_are_no_part_of_the_mesh_and_tear_it_nowhere(serving: Round) -> None:
+    look = without_address(serving, FORKED, SILENT)
+    view = view_found(look, plan_fleet(look))
+    numbers = count_numbers(view)
+    assert (numbers.relays, numbers.torn_without) == (18, ())
+    assert numbers.connectivity is not None
+    assert numbers.connectivity >= 3
+    lines = number_lines(view, numbers)
+    assert not [line for line in lines if "connectivity" in line and line.startswith("!")]
+    assert [line for line in lines if line.startswith(f"! {FORKED} does not serve, so nobody names it: ")]
+
+
+def test_a_relay_that_died_in_quarantine_is_no_part_of_the_mesh(serving: Round) -> None:
+    quarantine = Quarantine(FORKED, serving.look.now, "forked at slot 400")
+    dead = [replace(view, phase=Phase.DEAD) if view.name == FORKED else view for view in serving.plan.relays]
+    evidence = replace(serving.plan.evidence, quarantines={FORKED: quarantine})
+    numbers = count_numbers(view_found(serving.look, replace(serving.plan, relays=tuple(dead), evidence=evidence)))
+    assert (numbers.relays, numbers.torn_without) == (19, ())
+    assert numbers.connectivity is not None
+    assert numbers.connectivity >= 3
+
+
+def test_one_relay_alone_is_a_mesh_in_one_piece() -> None:
+    numbers = count_numbers(view_planned(wanted(fleet_spec({"eu-central-1": 1}))))
+    assert (numbers.relays, numbers.diameter, numbers.torn_without) == (1, 0, ())
 
 
 def test_those_out_of_order_are_listed_with_reason_after_the_numbers(ailing: MeshView) -> None:
