@@ -22,6 +22,7 @@ def render_evidence(evidence: Evidence) -> str:
             "suspicions": {name: _suspicion(found) for name, found in evidence.suspicions.items()},
             "quarantines": {name: _quarantine(found) for name, found in evidence.quarantines.items()},
             "published": sorted(evidence.published),
+            "releases": dict(evidence.releases),
         },
         sort_keys=True,
     )
@@ -36,6 +37,7 @@ def parse_evidence(text: str) -> Evidence:
             suspicions={name: _read_suspicion(name, item) for name, item in document["suspicions"].items()},
             quarantines={name: _read_quarantine(name, item) for name, item in document["quarantines"].items()},
             published=frozenset(document["published"]),
+            releases={str(name): str(version) for name, version in document["releases"].items()},
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return NO_EVIDENCE
@@ -61,7 +63,7 @@ def _suspicion(found: Suspicion) -> dict[str, Any]:
         "common_block": found.common_block,
         "parted_block": found.parted_block,
         "looks": found.looks,
-        "newest_lacking": str(found.newest_lacking),
+        "newest_lacking": str(found.newest_lacking) if found.newest_lacking is not None else None,
         "since": found.since.isoformat(),
     }
 
@@ -74,7 +76,7 @@ def _read_suspicion(name: str, item: Mapping[str, Any]) -> Suspicion:
         common_block=int(item["common_block"]) if item["common_block"] is not None else None,
         parted_block=int(item["parted_block"]),
         looks=int(item["looks"]),
-        newest_lacking=parse_point(item["newest_lacking"]),
+        newest_lacking=parse_point(item["newest_lacking"]) if item["newest_lacking"] is not None else None,
         since=datetime.fromisoformat(item["since"]),
     )
 

@@ -17,7 +17,7 @@ from orchestrator.cli.naming import abbreviate_names
 from orchestrator.cli.present import plan_json, plan_text, status_json, status_table, summary_line
 from orchestrator.cli.wiring import Controller, load_wanted, observe_cloud_alone, wire_controller
 from orchestrator.errors import FleetError
-from orchestrator.execution.cycle import Round, look_and_plan, save_evidence, why_not_ours
+from orchestrator.execution.cycle import Round, look_and_plan, save_points, why_not_ours
 from orchestrator.fleet.observation import CloudView, Observation
 from orchestrator.fleet.record import Pin
 from orchestrator.planning.mesh import render_fleet
@@ -69,7 +69,7 @@ def look_quietly(
     clock, wanted, store = controller.hands.clock, controller.wanted, controller.store
     found = look_and_plan(controller.eyes, store, clock, wanted, confirmed=confirmed, afresh=afresh, pin=pin)
     if why_not_ours(found.look.seen, found.look.record) is None and pin is None:
-        save_evidence(store, found)
+        save_points(store, found)
     return found
 
 

@@ -146,6 +146,14 @@ def save_evidence(store: StorePort, found: Round) -> None:
         store.save_evidence(found.plan.evidence, found.look.record.evidence)
 
 
+def save_points(store: StorePort, found: Round) -> None:
+    """Keep what a look without the lease saw of the chain: who is quarantined and published is the holder's word alone."""
+    before, seen = found.look.record.evidence, found.plan.evidence
+    noted = replace(before, points=seen.points, suspicions=seen.suspicions, releases=seen.releases)
+    if noted != before:
+        store.save_evidence(noted, before)
+
+
 def acquire(hands: Hands, holder: str, seen: Observation, wanted: Wanted) -> Lease:
     """Take the lease with a token above whatever store and hosts have seen. Raises LeaseHeld."""
     now = hands.clock.now()

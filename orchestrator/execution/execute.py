@@ -34,6 +34,7 @@ from orchestrator.fleet.observation import InFlight, Instance
 from orchestrator.fleet.record import Attempt, Identity, LaunchIntent, Lease
 from orchestrator.planning.look import Wanted
 from orchestrator.planning.plan import Action, Deploy, Furnish, Launch, Prepare, Release, Retire, Stage, Stop
+from orchestrator.rendering.values import ChangeClass
 from orchestrator.rendering.variables import deploy_variables, prepare_variables, stage_variables
 
 
@@ -123,7 +124,7 @@ class Executor:
     def _begin(self, action: Action) -> None:
         intent = intent_of(action)
         with self._lock:
-            self._in_flight[action.relay] = InFlight(intent, self._hands.clock.now())
+            self._in_flight[action.relay] = InFlight(intent, self._hands.clock.now(), disturbs=_disturbs(action))
         self._report(Event(action.relay, intent, "started", action.reason))
 
     def _end(self, relay: str) -> None:
@@ -281,6 +282,12 @@ class Executor:
             return  # the record has it; the next look tags again
         except CloudRefused as error:
             self._failed(instance.relay, TAG, error.message)
+
+
+def _disturbs(action: Action) -> bool:
+    """Whether an action takes the node out while it is under way."""
+    restarts = isinstance(action, Deploy) and action.change >= ChangeClass.RESTART
+    return restarts or isinstance(action, Stop | Retire)
 
 
 def intent_of(action: Action) -> str:

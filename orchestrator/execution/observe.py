@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from statistics import median_low
 
 from orchestrator.execution.ports import CloudPort, HostsPort, HostTarget, ProbeTarget, WirePort
 from orchestrator.execution.targets import accepted_host_keys, host_target
@@ -66,11 +67,15 @@ def observe_chains(
     pinned = [record.pin.point] if record.pin is not None else []
     sightings = wire.observe_wire(targets, [*pinned, *heights])
     shown = {s.tip: s.tip_block for s in sightings.values() if s.tip is not None and s.tip_block is not None}
-    if not shown or max(shown.values()) - max(heights.values(), default=-NEAR_BLOCKS) < NEAR_BLOCKS:
+    if not shown:
         return sightings, heights
-    heights |= dict(sorted(shown.items(), key=lambda item: -item[1])[:MOST_TIPS])
-    told = [target for target in targets if sightings[target.name].tip is not None]
-    return {**sightings, **wire.observe_wire(told, [*pinned, *heights])}, heights
+    middle = median_low(shown.values())
+    if any(middle - height < NEAR_BLOCKS for height in heights.values() if height <= middle):
+        return sightings, heights
+    heights |= dict(sorted(shown.items(), key=lambda item: abs(item[1] - middle))[:MOST_TIPS])
+    again = wire.observe_wire([t for t in targets if sightings[t.name].tip is not None], [*pinned, *heights])
+    # Who answered once and not twice in a row is not worse for it.
+    return {**sightings, **{name: seen for name, seen in again.items() if seen.tip is not None}}, heights
 
 
 def observe_hosts(

@@ -265,6 +265,8 @@ class InFlight:
     intent: str
     since: datetime
     progress: str = ""
+    disturbs: bool = False
+    """Whether it takes the node out: a restart, a stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A relay or partner that has built on another chain than the others', in looks in a row."""
+    """A relay or partner whose chain has parted from the others': a slot battle as yet, or a fork.
+
+    It is kept from the first sign on, because later looks may know less of where the chains parted: points are forgotten.
+    """
 
     name: str
     common: ChainPoint | None
@@ -68,10 +71,10 @@ class Suspicion:
     common_block: int | None
     """Block number of that point."""
     parted_block: int
-    """Block number of the oldest of the others' points that it is known to lack: the chains parted before."""
+    """Block number of the oldest point known that only one of the sides has: the chains parted before it."""
     looks: int
-    """Looks that counted: each saw a block of the others that none before had, and that this one lacks."""
-    newest_lacking: ChainPoint
+    """Looks that counted: it was past a slot battle, and lacked a block of the others that no look before had seen."""
+    newest_lacking: ChainPoint | None
     """Newest of the others' points that it lacked at the last look that counted."""
     since: datetime
 
@@ -107,6 +110,8 @@ class Evidence:
     quarantines: Mapping[str, Quarantine] = field(default_factory=lambda: MappingProxyType({}))
     published: frozenset[str] = frozenset()
     """Relays that the last look published."""
+    releases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Relay → version that it was last known to run."""
 
 
 NO_EVIDENCE = Evidence()

@@ -92,6 +92,7 @@ def assess_relay(slot: Slot, look: Look) -> RelayView:
         (work := look.seen.in_flight.get(relay.name)) is not None
         and work.intent in ("prepare", "stage")
         and not _is_seen_to_serve(relay.name, look.seen)
+        and relay.name not in look.record.evidence.published
     ):
         phase = Phase.PREPARING if work.intent == "prepare" else Phase.STAGING
         return view(phase, Health.UNHEALTHY, work.progress or f"{work.intent} is under way")
@@ -112,6 +113,8 @@ def why_dead(instance: Instance, look: Look) -> str | None:
     # A host that shows a wrong key is left alone, unless it never showed the right one: then its first boot went wrong.
     if not isinstance(host, Unreachable) and not (isinstance(host, WrongHostKey) and never_known):
         return None
+    if instance.region in look.by.dark_regions and instance.status is not InstanceStatus.IMPAIRED:
+        return None  # the whole region is gone: it is not this host that died
     if instance.status is InstanceStatus.IMPAIRED:
         return f"the cloud says {instance.instance_id} is impaired, and it does not answer"
     if not _others_answer(instance, look):
@@ -143,7 +146,12 @@ def _from_host(view: _View, instance: Instance, look: Look) -> RelayView:
         case None:
             if _is_seen_to_serve(instance.relay, look.seen):
                 return view(Phase.SERVING, Health.HEALTHY, "serves")
-            return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
+            work = look.seen.in_flight.get(instance.relay)
+            if work is None or work.disturbs or instance.relay not in look.record.evidence.published:
+                return view(Phase.DEPLOYING, Health.UNHEALTHY, "work on the host is under way")
+            # Such work takes nobody out: its node, which served, is silent, and its host was not asked.
+            why = f"its node does not answer, and its host is not asked while {work.intent} is under way"
+            return view(Phase.UNKNOWN, Health.UNKNOWN, why)
 
 
 def may_serve(relay: str, seen: Observation, facts: HostFacts | None = None) -> bool:

@@ -1,12 +1,13 @@
 """Who is on one chain with whom: witnesses that answered the wire, sorted into camps. Pure; judges nobody.
 
-A witness tells which of the points asked about are on its chain, and its tip. Two of them are *apart* if one lacks a
-block of the other's that it is already past, and has built more than a slot battle's few blocks since the newest point
-that they have in common. One that merely lags contradicts nobody: it may fit into several camps, and then has no voice.
+A witness tells which of the points asked about are on its chain, and its tip. Two of them have *parted* if one lacks a block
+of the other's that it is already past. They are *apart* if one has certainly built more than a slot battle's few blocks
+since. One that merely lags contradicts nobody: it may fit into several camps, and then has no voice.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,13 +58,16 @@ class Camp:
         return frozenset(member.release for member in self.relays if member.release is not None)
 
     def points(self) -> frozenset[ChainPoint]:
-        """Return the camp's chain: points that more than half of the members past them have."""
-        named = frozenset(point for member in self.members for point in member.has)
-        return frozenset(point for point in named if self._most_have(point))
+        """Return the camp's chain: points that more than half of the members are known to have."""
+        held = Counter(point for member in self.members for point in member.has)
+        return frozenset(point for point, count in held.items() if count * 2 > len(self.members))
 
-    def _most_have(self, point: ChainPoint) -> bool:
-        past = [m for m in self.members if m.tip.slot >= point.slot and (point in m.asked or point in m.has)]
-        return sum(1 for member in past if point in member.has) * 2 > len(past)
+    def rejected(self) -> frozenset[ChainPoint]:
+        """Return what is certainly not the camp's chain: points that more than half of the members are past without having."""
+        lacked = Counter(
+            point for member in self.members for point in member.asked - member.has if point.slot <= member.tip.slot
+        )
+        return frozenset(point for point, count in lacked.items() if count * 2 > len(self.members))
 
 
 def make_witness(name: str, sighting: Sighting, *, partner: bool, release: str | None = None) -> Witness | None:
@@ -97,48 +101,72 @@ class Parting:
     parted_block: int
 
     def least_depth(self, block: int) -> int:
-        """Return how many blocks a tip at this height is past the common point, at least."""
-        return block - self.parted_block + 1
+        """Return how many blocks a tip at this height is past the common point, at least; 0 if it is below it itself."""
+        return max(block - self.parted_block + 1, 0)
 
     def most_depth(self, block: int) -> int | None:
         """Return how many blocks it is past it, at most; None if that is not known."""
-        return block - self.common_block if self.common_block is not None else None
+        return max(block - self.common_block, 0) if self.common_block is not None else None
 
 
-def find_parting(witness: Witness, points: frozenset[ChainPoint], heights: Heights) -> Parting | None:
-    """Return where the witness left the chain with these points, None if it contradicts none of them."""
-    lacking = [heights[point] for point in list_lacking(witness, points) if point in heights]
-    if not lacking:
+def find_parting(
+    witness: Witness, chain: frozenset[ChainPoint], rejected: frozenset[ChainPoint], heights: Heights
+) -> Parting | None:
+    """Return where the witness left a chain, None if nothing contradicts that it is on it.
+
+    `chain` are points of that chain, `rejected` points that are not on it. Both sides tell: blocks of the chain that the witness
+    lacks, and blocks that it has and the chain has not. A fork that is made slowly shows in the second alone.
+    """
+    apart = list_lacking(witness, chain) | (witness.has & rejected)
+    parted = [heights[point] for point in apart if point in heights]
+    if not parted:
         return None
-    common = find_common(witness.has, points, heights)
-    return Parting(common, heights[common] if common is not None else None, min(lacking))
+    common = find_common(witness.has, chain, heights)
+    return Parting(common, heights[common] if common is not None else None, min(parted))
 
 
-def is_apart(witness: Witness, points: frozenset[ChainPoint], heights: Heights, fork_depth: int) -> bool:
-    """Whether a witness is on another chain than the one with these points, by more than a slot battle for certain."""
-    parting = find_parting(witness, points, heights)
-    return parting is not None and parting.least_depth(witness.block) > fork_depth
+def is_apart(one: Witness, other: Witness, heights: Heights, fork_depth: int) -> bool:
+    """Whether a witness is on another chain than another one, by more than a slot battle for certain."""
+    parting = find_parting(one, other.has, list_lacking(other, one.has), heights)
+    return parting is not None and parting.least_depth(one.block) > fork_depth
 
 
-def find_camps(witnesses: Iterable[Witness], heights: Heights, fork_depth: int) -> tuple[Camp, ...]:
-    """Sort witnesses into camps, largest first; whoever fits into several is in none. Any order gives the same."""
+def find_camps(
+    witnesses: Iterable[Witness], heights: Heights, fork_depth: int, known: Mapping[str, Parting]
+) -> tuple[Camp, ...]:
+    """Sort witnesses into camps, largest first; whoever fits into several is in none. Any order gives the same.
+
+    `known` is what earlier looks knew of who parted where: points are forgotten.
+    """
+
+    def part(one: Witness, other: Witness) -> bool:
+        return any(
+            is_apart(first, second, heights, fork_depth) or _was_apart(first, second, heights, fork_depth, known)
+            for first, second in ((one, other), (other, one))
+        )
+
     by_height = sorted(witnesses, key=lambda w: (-w.block, w.tip, w.name))
     heads: list[Witness] = []
     for witness in by_height:
-        if all(_part(witness, head, heights, fork_depth) for head in heads):
+        if all(part(witness, head) for head in heads):
             heads.append(witness)
     members: dict[str, list[Witness]] = {head.name: [head] for head in heads}
     for witness in by_height:
         if witness.name not in members:
-            fitting = [head for head in heads if not _part(witness, head, heights, fork_depth)]
+            fitting = [head for head in heads if not part(witness, head)]
             if len(fitting) == 1:
                 members[fitting[0].name].append(witness)
     camps = [Camp(tuple(camp)) for camp in members.values()]
     return tuple(sorted(camps, key=lambda camp: (-len(camp.members), camp.members[0].name)))
 
 
-def _part(one: Witness, other: Witness, heights: Heights, fork_depth: int) -> bool:
-    return is_apart(one, other.has, heights, fork_depth) or is_apart(other, one.has, heights, fork_depth)
+def _was_apart(one: Witness, other: Witness, heights: Heights, fork_depth: int, known: Mapping[str, Parting]) -> bool:
+    """Whether a witness is known to have left everybody, and shows nothing in common with this one since."""
+    parting = known.get(one.name)
+    if parting is None or parting.least_depth(one.block) <= fork_depth:
+        return False
+    common = find_common(one.has, other.has, heights)
+    return common is None or (parting.common_block is not None and heights[common] <= parting.common_block)
 
 
 def describe_camp(camp: Camp, names: int = 3) -> str:

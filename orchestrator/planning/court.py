@@ -6,14 +6,16 @@ the newer nodes that are wrong, or the older ones, and only people can tell.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median_high, median_low
 from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint
-from orchestrator.planning.camps import Camp, Heights, Witness, describe_camp, find_camps
+from orchestrator.planning.camps import Camp, Heights, Parting, Witness, describe_camp, find_camps
 from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Side
 
 ASK_OPERATOR = "nobody is quarantined until `genesis-fleet trust pin SLOT.HASH` says who is right"
 
@@ -27,7 +29,9 @@ class Court:
     camps: tuple[Camp, ...]
     reference: Camp | None
     chain: frozenset[ChainPoint]
-    """Points of the reference camp."""
+    """Points of the reference camp's chain."""
+    rejected: frozenset[ChainPoint] = frozenset()
+    """Points that are not on it."""
     against_pin: frozenset[str] = frozenset()
     """Witnesses past the point that the operator pinned, without it; nobody if nobody has it."""
     pin_is_held: bool = True
@@ -54,13 +58,27 @@ def open_court(look: Look, heights: Heights, witnesses: Sequence[Witness]) -> Co
     """
     pin = look.record.pin
     against = frozenset(w.name for w in witnesses if pin is not None and _contradicts(w, pin.point))
-    camps = find_camps((w for w in witnesses if w.name not in against), heights, look.spec.trust.fork_depth)
+    loyal = [witness for witness in witnesses if witness.name not in against]
+    known = {
+        name: Parting(found.common, found.common_block, found.parted_block)
+        for name, found in look.record.evidence.suspicions.items()
+    }
+    camps = find_camps(loyal, heights, look.spec.trust.fork_depth, known)
     if pin is not None and not any(pin.point in witness.has for witness in witnesses):
         return Court(look, heights, camps, None, frozenset(), pin_is_held=False)
     reference = _find_reference(camps)
     if reference is None:
-        return Court(look, heights, camps, None, frozenset(), against)
-    return Court(look, heights, camps, reference, reference.points(), against, middle=_find_middle(reference, look))
+        return Court(look, heights, camps, None, frozenset(), against_pin=against)
+    return Court(
+        look=look,
+        heights=heights,
+        camps=camps,
+        reference=reference,
+        chain=reference.points(),
+        rejected=reference.rejected(),
+        against_pin=against,
+        middle=_find_middle(reference, look),
+    )
 
 
 def _contradicts(witness: Witness, pinned: ChainPoint) -> bool:
@@ -123,10 +141,11 @@ def _weigh_sides(court: Court) -> tuple[str | None, tuple[str, ...], Mapping[str
         if why is None:
             continue
         text = f"{why}: {describe_camp(court.reference)}; against {describe_camp(camp)}"
-        warnings.append(text)
         if camp.relays:
-            halts.append(f"{text}; {ASK_OPERATOR}")
+            text = f"{text}; {ASK_OPERATOR}"
+            halts.append(text)
             spared |= {w.name: text for w in camp.relays}
+        warnings.append(text)
     return (halts[0] if halts else None), tuple(warnings), spared
 
 
@@ -136,11 +155,22 @@ def _why_spared(camp: Camp, reference: Camp) -> str | None:
         return "a partner is on a chain of its own"
     if camp.partners:
         return "the chain is split, and the partners with it"
-    if reference.relays and camp.releases and reference.releases and not camp.releases & reference.releases:
+    if _runs_along_releases(camp, reference):
         return "the chain is split along releases"
-    if not camp.releases and len(reference.releases) > 1:
-        return "the chain is split, perhaps along releases: those of one side are not known"
+    unknown = any(member.release is None for member in camp.relays)
+    if unknown and len(camp.releases | reference.releases) > 1:
+        return "the chain is split, perhaps along releases: what some run is not known"
     return None
+
+
+def _runs_along_releases(camp: Camp, reference: Camp) -> bool:
+    """Whether most relays of one release are on the camp's side, and other releases on the reference's.
+
+    Not all of them have to be: a release that accepts both chains stands on both sides.
+    """
+    here = Counter(member.release for member in camp.relays if member.release is not None)
+    there = Counter(member.release for member in reference.relays if member.release is not None)
+    return any(count > there[release] and there.keys() - {release} for release, count in here.items())
 
 
 def _describe_split(camps: tuple[Camp, ...]) -> str:
@@ -151,6 +181,20 @@ def _describe_split(camps: tuple[Camp, ...]) -> str:
         what = "the fleet agrees only with itself, against all partners"
     sides = "; against ".join(describe_camp(camp) for camp in camps)
     return f"{what}: {sides}; {ASK_OPERATOR}"
+
+
+def list_sides(camps: Sequence[Camp]) -> tuple[Side, ...]:
+    """Return the sides of a chain that is split, each with a point of its own; empty while it is not."""
+    if len(camps) <= 1:
+        return ()
+    held = [frozenset(point for member in camp.members for point in member.has) for camp in camps]
+    sides = []
+    for camp, own in zip(camps, held, strict=True):
+        others = frozenset[ChainPoint]().union(*(points for points in held if points is not own))
+        point = max(camp.points() - others, default=None)
+        names = tuple(sorted(w.name for w in camp.relays)), tuple(sorted(w.name for w in camp.partners))
+        sides.append(Side(*names, tuple(sorted(camp.releases)), point))
+    return tuple(sides)
 
 
 def _tell_pinned(court: Court) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from orchestrator.fleet.observation import HostFacts, HostView, Instance, InstanceState, Observation, Volume
 from orchestrator.fleet.record import FleetRecord, LaunchIntent
+from orchestrator.planning.vantage import find_dark_regions
 from orchestrator.rendering.values import NetworkFiles, Templates
 from orchestrator.spec.model import FleetSpec
 
@@ -58,6 +59,8 @@ class Lookups:
     """By region."""
     address_owners: frozenset[str]
     """Relays with an elastic address of their own."""
+    dark_regions: frozenset[str]
+    """Regions that relays elsewhere have lost as well."""
     without_address: Mapping[str, int]
     """By region: instances, not gone, whose relay has no elastic address yet."""
 
@@ -107,5 +110,6 @@ def find_lookups(seen: Observation, record: FleetRecord) -> Lookups:
         launch_tokens=frozenset(instance.launch_token for instance in cloud.instances),
         address_owners=owners,
         without_address=Counter(i.region for i in cloud.instances if i.state not in GONE and i.relay not in owners),
+        dark_regions=find_dark_regions(seen),
         answers={region: tally(own, seen.hosts) for region, own in regions.items()},
     )

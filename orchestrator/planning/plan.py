@@ -170,6 +170,18 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a chain that is split."""
+
+    relays: tuple[str, ...]
+    partners: tuple[str, ...]
+    releases: tuple[str, ...]
+    """What its relays run, as far as known."""
+    point: ChainPoint | None
+    """Newest point that its members share and no other side has: what an operator would pin."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One look's decision."""
 
@@ -187,6 +199,8 @@ class Plan:
     """Newest point that relays and partners have in common; None without a quorum."""
     evidence: Evidence = NO_EVIDENCE
     """What this look adds to the record."""
+    sides: tuple[Side, ...] = ()
+    """The sides of a chain that is split, largest first; empty while it is not."""
 
     @property
     def nothing_to_do(self) -> bool:

@@ -33,7 +33,6 @@ from orchestrator.planning.retiring import list_leaving, plan_older_generations,
 from orchestrator.planning.standing import apply_judgement, list_releases
 from orchestrator.planning.steps import plan_step
 from orchestrator.planning.trust import Judgement, Stand, judge_chain
-from orchestrator.planning.vantage import find_dark_regions
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
 
@@ -175,8 +174,7 @@ def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView]) -> 
 
 def _why_hold_all(assessed: Sequence[RelayView], judged: Judgement, look: Look) -> str | None:
     """Return why nothing at all is done: what is seen may not be so."""
-    dark = find_dark_regions(assessed, look)
-    elsewhere = [view for view in assessed if view.region not in dark]
+    elsewhere = [view for view in assessed if view.region not in look.by.dark_regions]
     if is_mostly_unknown(elsewhere, look):
         unknown = sum(1 for view in elsewhere if view.phase in (Phase.UNKNOWN, Phase.DEAD))
         return f"{unknown} of {len(elsewhere)} relays do not answer: the controller itself is probably cut off; nothing is done"
@@ -205,19 +203,24 @@ def _assemble(
     """Put the plan together; `frozen` changes nothing about who is published without proof."""
     actions = tuple(sorted((s for s in steps if not isinstance(s, Hold)), key=lambda a: (a.relay, type(a).__name__)))
     holds = tuple(sorted((s for s in steps if isinstance(s, Hold)), key=lambda h: (h.relay, h.wanted)))
-    dark = find_dark_regions(views, look)
-    published = pick_published(views, look.record.evidence.published, look.seen, look.spec, dark, frozen=frozen)
+    published = pick_published(views, judged, look, frozen=frozen)
     named = {view.name for view in views}
     return Plan(
         relays=_sorted(replace(_with_tip(v, look.seen), published=v.name in published) for v in views),
         actions=actions,
         holds=holds,
-        warnings=(*_warnings(look.seen), *judged.warnings, *_dark_warnings(dark), *_floor_warning(published, look)),
+        warnings=(
+            *_warnings(look.seen),
+            *judged.warnings,
+            *_dark_warnings(look.by.dark_regions),
+            *_floor_warning(published, look),
+        ),
         out_at_most=out,
         estimate=estimate_time(actions, holds, look.spec),
         partners={name: text for name, text in _partners(look.seen, judged).items() if name not in named},
         agreed_tip=judged.agreed_tip,
         evidence=replace(judged.evidence, published=published),
+        sides=judged.sides,
     )
 
 

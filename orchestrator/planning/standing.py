@@ -43,7 +43,8 @@ def apply_judgement(view: RelayView, judged: Judgement, look: Look) -> RelayView
         return replace(view, phase=Phase.SYNCING, reason=verdict.text)
     if view.phase is Phase.SERVING:
         return _doubt_serving(view, verdict, look)
-    if view.phase is Phase.SYNCING and judged.all_stale is not None and _is_stale(view.name, look.seen):
+    agrees = verdict.stand is Stand.AGREES
+    if view.phase is Phase.SYNCING and judged.all_stale is not None and agrees and _is_stale(view.name, look.seen):
         return replace(view, phase=Phase.SERVING, health=Health.HEALTHY, reason="serves; everybody's tip is stale")
     return view
 
@@ -55,6 +56,9 @@ def _doubt_serving(view: RelayView, verdict: ChainVerdict, look: Look) -> RelayV
     if behind is not None and behind > allowed:
         # Its age alone looked fine: then our own clock is slow, and the others' tips tell.
         text = f"its tip is {behind:.0f} s behind the others', at most {allowed:.0f} s is allowed: {verdict.text}"
+        return replace(view, phase=Phase.SYNCING, health=Health.UNHEALTHY, reason=text)
+    if behind is not None and behind < -allowed:
+        text = f"its tip is {-behind:.0f} s ahead of the others', as none of this chain can be: {verdict.text}"
         return replace(view, phase=Phase.SYNCING, health=Health.UNHEALTHY, reason=text)
     return view
 

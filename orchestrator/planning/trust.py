@@ -7,8 +7,7 @@ is proven to be forked. Then it is quarantined, until it has agreed for a while.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -20,12 +19,14 @@ from orchestrator.planning.camps import (
     TOLD,
     Parting,
     Witness,
+    find_common,
     find_parting,
     make_witness,
 )
-from orchestrator.planning.court import Court, open_court, weigh_camps
+from orchestrator.planning.court import Court, list_sides, open_court, weigh_camps
 from orchestrator.planning.freshness import warn_of_clock, why_all_stale
 from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Side
 from orchestrator.planning.points import heights_of, note_points
 
 
@@ -67,11 +68,14 @@ class Judgement:
     """To be kept for the next look."""
     all_stale: str | None = None
     """Why stale tips are no relay's fault: everybody's are."""
+    sides: tuple[Side, ...] = ()
+    """The sides of a chain that is split, largest first."""
 
 
 def judge_chain(look: Look, releases: Mapping[str, str]) -> Judgement:
-    """Judge every relay and partner that was probed. `releases` is relay → version that it runs, as far as known."""
+    """Judge every relay and partner that was probed. `releases` is relay → version that it runs, as far as seen now."""
     sightings = look.seen.sightings
+    releases = {**look.record.evidence.releases, **releases}
     witnesses = _call_witnesses(look, releases)
     heights = heights_of(look.record.evidence.points, sightings.values()) | dict(look.seen.heights)
     court = open_court(look, heights, witnesses)
@@ -86,6 +90,7 @@ def judge_chain(look: Look, releases: Mapping[str, str]) -> Judgement:
         points=note_points(look.record.evidence.points, sightings, look.now, look.spec.trust.fork_depth),
         suspicions=suspicions,
         quarantines=quarantines,
+        releases={relay.name: releases[relay.name] for relay in wanted_relays(look.spec) if relay.name in releases},
     )
     all_stale = why_all_stale(look, sightings)
     return Judgement(
@@ -96,6 +101,7 @@ def judge_chain(look: Look, releases: Mapping[str, str]) -> Judgement:
         agreed_tip=_find_agreed_tip(court),
         evidence=evidence,
         all_stale=all_stale,
+        sides=list_sides(court.camps),
     )
 
 
@@ -112,43 +118,52 @@ def _find_agreed_tip(court: Court) -> ChainPoint | None:
     """Return the newest point that most of the reference camp have; the fleet alone agrees on nothing."""
     if court.reference is None or not court.reference.partners:
         return None
-    held = Counter(point for member in court.reference.members for point in member.has)
-    return max((p for p, count in held.items() if count * 2 > len(court.reference.members)), default=None)
+    return max(court.chain, default=None)
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------
 
 
-def _list_suspicions(witnesses: list[Witness], court: Court) -> Mapping[str, Suspicion]:
-    """Return the suspicions after this look. One that says nothing this time has not cleared itself."""
-    silent = court.look.record.evidence.suspicions.keys() - {witness.name for witness in witnesses}
-    kept = {name: court.look.record.evidence.suspicions[name] for name in silent}
-    return kept | {w.name: found for w in witnesses if (found := _suspect(w, court)) is not None}
+def _list_suspicions(witnesses: Sequence[Witness], court: Court) -> Mapping[str, Suspicion]:
+    """Return the suspicions after this look. Whoever cannot be judged this time has not cleared itself."""
+    look = court.look
+    names = {relay.name for relay in wanted_relays(look.spec)} | {partner.name for partner in look.spec.partners}
+    born = {i.relay: i.launched_at for i in sorted(look.seen.cloud.instances, key=lambda i: i.generation)}
+    before = {
+        name: found
+        for name, found in look.record.evidence.suspicions.items()
+        # Another instance has another chain: what its forerunner did says nothing of it.
+        if name in names and found.since >= born.get(name, found.since)
+    }
+    if court.reference is None:
+        return before
+    judged = {w.name: _suspect(w, before.get(w.name), court) for w in witnesses}
+    return {n: found for n in sorted(before | judged) if (found := judged.get(n, before.get(n))) is not None}
 
 
-def _suspect(witness: Witness, court: Court) -> Suspicion | None:
+def _suspect(witness: Witness, before: Suspicion | None, court: Court) -> Suspicion | None:
     """Return the suspicion against a witness after this look, None if there is none."""
-    if court.reference is None or witness.name in court.spared or witness.name in court.against_pin:
-        return None
-    parting = find_parting(witness, court.chain, court.heights)
+    if witness.name in court.against_pin:
+        return before
+    common = find_common(witness.has, court.chain, court.heights)
+    if before is not None and _advanced(common, before.common):
+        before = None  # it has taken blocks of the others since: what was seen was a slot battle
+    parting = find_parting(witness, court.chain, court.rejected, court.heights)
     if parting is None:
-        return None
-    lacking = max((court.chain & witness.asked) - witness.has)
-    before = court.look.record.evidence.suspicions.get(witness.name)
-    if before is None or _advanced(parting.common, before.common):
-        if parting.least_depth(witness.block) <= court.look.spec.trust.fork_depth:
-            return None
+        return before
+    if before is None:
         place = (parting.common, parting.common_block, parting.parted_block)
-        return Suspicion(witness.name, *place, looks=1, newest_lacking=lacking, since=court.look.now)
-    # Points are forgotten downwards: what was known better before, still is.
+        before = Suspicion(witness.name, *place, looks=0, newest_lacking=None, since=court.look.now)
     found = replace(before, parted_block=min(before.parted_block, parting.parted_block))
-    if lacking.slot <= before.newest_lacking.slot:
+    lacking = max((court.chain & witness.asked) - witness.has, default=None)
+    deep = witness.block - found.parted_block + 1 > court.look.spec.trust.fork_depth
+    news = lacking is not None and (found.newest_lacking is None or lacking.slot > found.newest_lacking.slot)
+    if not (deep and news) or witness.name in court.spared:
         return found
-    return replace(found, looks=before.looks + 1, newest_lacking=lacking)
+    return replace(found, looks=found.looks + 1, newest_lacking=lacking)
 
 
 def _advanced(common: ChainPoint | None, before: ChainPoint | None) -> bool:
-    """Whether it has taken blocks of the others since: then what was seen was a slot battle."""
     return common is not None and (before is None or common.slot > before.slot)
 
 
@@ -166,9 +181,11 @@ def _judge(
         return ChainVerdict(Stand.FORKED, f"forked: {text}")
     if (spared := court.spared.get(name)) is not None:
         return ChainVerdict(Stand.CANNOT_TELL, f"cannot tell: {spared}")
-    if suspicion is not None:
+    if court.reference is None:
+        return ChainVerdict(Stand.CANNOT_TELL, "cannot tell: no quorum of relays and partners")
+    if suspicion is not None and suspicion.looks > 0:
         return _judge_suspicion(witness, suspicion, court)
-    return _judge_lag(name, witness, court)
+    return _judge_place(name, witness, suspicion, court)
 
 
 def _judge_magic(sighting: Sighting, court: Court) -> ChainVerdict:
@@ -183,13 +200,17 @@ def _judge_magic(sighting: Sighting, court: Court) -> ChainVerdict:
 def _judge_suspicion(witness: Witness, suspicion: Suspicion, court: Court) -> ChainVerdict:
     needed = court.look.spec.trust.fork_looks
     at = "before every point known" if suspicion.common is None else f"at slot {suspicion.common.slot}"
-    parting = Parting(suspicion.common, suspicion.common_block, suspicion.parted_block)
-    depth = _count_between(parting.least_depth(witness.block), parting.most_depth(witness.block))
+    depth = _describe_depth(witness, suspicion)
     others = len(court.reference.members) if court.reference is not None else 0
     text = f"forked {at} (depth {depth} blocks), now at {witness.tip.short}, against {others} others"
     if suspicion.looks >= needed:
         return ChainVerdict(Stand.FORKED, text)
     return ChainVerdict(Stand.SUSPECTED, f"{text}; proven in {needed - suspicion.looks} more looks")
+
+
+def _describe_depth(witness: Witness, found: Suspicion) -> str:
+    parting = Parting(found.common, found.common_block, found.parted_block)
+    return _count_between(parting.least_depth(witness.block), parting.most_depth(witness.block))
 
 
 def _count_between(least: int, most: int | None) -> str:
@@ -198,24 +219,29 @@ def _count_between(least: int, most: int | None) -> str:
     return str(most) if least >= most else f"{least} to {most}"
 
 
-def _judge_lag(name: str, witness: Witness, court: Court) -> ChainVerdict:
-    if court.reference is None:
-        return ChainVerdict(Stand.CANNOT_TELL, "cannot tell: no quorum of relays and partners")
+def _judge_place(name: str, witness: Witness, suspicion: Suspicion | None, court: Court) -> ChainVerdict:
+    """Judge a witness that is not known to be on another chain: agreeing takes a recent block of the others that it has."""
     behind = _behind_seconds(name, court)
     depth = court.look.spec.trust.fork_depth
-    parting = find_parting(witness, court.chain, court.heights)
-    most = parting.most_depth(witness.block) if parting is not None else 0
-    if parting is not None and (most is None or most > depth):
-        between = _count_between(parting.least_depth(witness.block), most)
-        text = f"cannot tell: differs in its newest {between} blocks, a slot battle or a fork; the next looks will tell"
-        return ChainVerdict(Stand.CANNOT_TELL, text, behind)
     middle = court.middle
     assert middle is not None  # noqa: S101 - a reference camp has one
+    if suspicion is not None:
+        most = Parting(suspicion.common, suspicion.common_block, suspicion.parted_block).most_depth(witness.block)
+        if most is None or most > depth:
+            what = f"differs in its newest {_describe_depth(witness, suspicion)} blocks"
+            text = f"cannot tell: {what}, a slot battle or a fork; the next looks will tell"
+            return ChainVerdict(Stand.CANNOT_TELL, text, behind)
+    common = find_common(witness.has, court.chain, court.heights)
+    if common is None or witness.block - court.heights[common] > depth:
+        return ChainVerdict(Stand.CANNOT_TELL, "cannot tell: none of the others' newest blocks is known of it", behind)
     if middle.block - witness.block <= depth:
-        who = "the others" if court.reference.partners else "the rest of the fleet; no partner's chain is known"
+        who = "the others" if court.reference is not None and court.reference.partners else ALONE
         return ChainVerdict(Stand.AGREES, f"agrees with {who}", behind)
     text = f"lags by {middle.slot - witness.tip.slot} slots ({middle.block - witness.block} blocks)"
     return ChainVerdict(Stand.LAGS, text, behind)
+
+
+ALONE = "the rest of the fleet; no partner's chain is known"
 
 
 def _behind_seconds(name: str, court: Court) -> float | None:
@@ -232,6 +258,8 @@ def _list_quarantines(court: Court, verdicts: Mapping[str, ChainVerdict]) -> Map
     """Return the quarantines in force: those proven now, and earlier ones until their relay has agreed for a while."""
     look = court.look
     partners = {partner.name for partner in look.spec.partners}
+    # A fleet cannot take its own relays back on its own word: with everybody else silent, a fork agrees with itself.
+    vouched = look.record.pin is not None or (court.reference is not None and bool(court.reference.partners))
     known = look.record.evidence.quarantines.keys() & {relay.name for relay in wanted_relays(look.spec)}
     result: dict[str, Quarantine] = {}
     for name in sorted((verdicts.keys() | known) - partners):
@@ -241,7 +269,7 @@ def _list_quarantines(court: Court, verdicts: Mapping[str, ChainVerdict]) -> Map
             since = before.since if before is not None else look.now
             result[name] = Quarantine(name, since, verdict.text)
         elif before is not None:
-            agrees = verdict is not None and verdict.stand is Stand.AGREES
+            agrees = vouched and verdict is not None and verdict.stand is Stand.AGREES
             agreeing = (before.agreeing_since or look.now) if agrees else None
             if agreeing is None or look.now - agreeing < look.spec.trust.return_after:
                 result[name] = replace(before, agreeing_since=agreeing)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
 import pytest
 
 from orchestrator.execution.cycle import Ending, Round, save_evidence
+from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.observation import InFlight, Sighting, Verdict
 from orchestrator.fleet.record import NO_EVIDENCE, Pin
 from orchestrator.planning.plan import Deploy, Health, Phase
+from orchestrator.planning.publishing import pick_published
+from orchestrator.planning.reconcile import plan_fleet
+from orchestrator.planning.trust import Stand, judge_chain
 from orchestrator.rendering import layout
 from orchestrator.rendering.values import ChangeClass
 from orchestrator.simulation.chain import SLOTS_A_BLOCK, Branch
@@ -40,11 +46,11 @@ def follow(made: Rehearsal, looks: int, seconds: float = 30) -> Round:
     return found
 
 
-def fork(made: Rehearsal, *names: str, branch: str = "fork", blocks: int = 0) -> None:
+def fork(made: Rehearsal, *names: str, branch: str = "fork", blocks: int = 0, slowness: int = 1) -> None:
     """From so many blocks ago, these are on a branch of their own."""
     since = (slot_now(made) // SLOTS_A_BLOCK - blocks + 1) * SLOTS_A_BLOCK
     for name in names:
-        made.world.chain.branches[name] = Branch(branch, since)
+        made.world.chain.branches[name] = Branch(branch, since, slowness)
 
 
 def view_of(found: Round, relay: str):
@@ -106,6 +112,88 @@ def test_a_fork_is_suspected_first_and_quarantined_when_it_is_proven(made: Rehea
     assert phases.count(Phase.SYNCING) == made.wanted.spec.trust.fork_looks - 1
     assert "forked at slot" in stories[-1][1]
     assert "proven in 1 more looks" in stories[-2][1]
+
+
+@pytest.mark.parametrize("slowness", [2, 3, 5])
+@pytest.mark.parametrize("names", [(EU1,), (EU1, US1)], ids=["alone", "two together"])
+def test_a_fork_with_little_stake_is_proven_by_its_own_blocks(
+    made: Rehearsal, names: tuple[str, ...], slowness: int
+) -> None:
+    fork(made, *names, slowness=slowness)
+    blocks = made.wanted.spec.trust.fork_depth + 1 + made.wanted.spec.trust.fork_looks
+    found = follow(made, 1 + (blocks + 1) * slowness * SLOTS_A_BLOCK // 30)
+    assert quarantined(found) == set(names)
+    assert "depth" in view_of(found, EU1).reason
+    assert "-" not in view_of(found, EU1).reason.partition("depth")[2].partition("blocks")[0]
+
+
+def test_one_block_number_that_cannot_be_does_not_blind_later_looks(made: Rehearsal) -> None:
+    made.world.chain.false_tips["beta"] = (ChainPoint(slot_now(made), "ab" * 32), 10**12)
+    follow(made, 2)
+    made.world.chain.false_tips.clear()
+    fork(made, EU1)
+    assert quarantined(follow(made, 12)) == {EU1}
+
+
+def test_who_says_nothing_about_points_is_neither_believed_nor_cleared(made: Rehearsal) -> None:
+    fork(made, EU1)
+    while EU1 not in (before := made.store.load().evidence).suspicions:
+        follow(made, 1)
+    unasked(made, EU1)
+    found = follow(made, 2)
+    assert "agrees" not in view_of(found, EU1).chain
+    assert made.store.load().evidence.suspicions[EU1].common == before.suspicions[EU1].common
+
+
+def unasked(made: Rehearsal, *names: str) -> None:
+    """These hang up before they answer about points."""
+    made.world.faults.tells_no_points.update(names)
+
+
+def test_who_says_nothing_about_points_is_not_published_anew(made: Rehearsal) -> None:
+    before = made.store.load().evidence
+    made.store.save_evidence(replace(before, published=before.published - {EU1}), before)
+    fork(made, EU1, blocks=1)
+    unasked(made, EU1)
+    assert published(follow(made, 1)) == before.published - {EU1}
+
+
+def test_partners_that_are_silent_now_and_then_clear_nobody(made: Rehearsal) -> None:
+    fork(made, EU1)
+    for _ in range(8):
+        follow(made, 2)
+        made.world.faults.saturated.update(PARTNERS)
+        follow(made, 1)
+        made.world.faults.saturated.clear()
+    assert quarantined(follow(made, 1)) == {EU1}
+
+
+def test_a_fleet_does_not_take_its_own_relay_back_on_its_own_word() -> None:
+    made = serving_fleet(fleet_spec({"eu-central-1": 1}))
+    follow(made, 8)
+    made.world.faults.other_network.add(EU1)
+    assert quarantined(follow(made, 1)) == {EU1}
+    made.world.faults.other_network.clear()
+    made.world.faults.saturated.update(PARTNERS)
+    assert quarantined(follow(made, 15)) == {EU1}
+
+
+def test_a_fresh_instance_is_not_suspected_for_its_forerunner(made: Rehearsal) -> None:
+    fork(made, EU1)
+    while EU1 not in made.store.load().evidence.suspicions:
+        follow(made, 1)
+    made.world.terminate(host_of(made.world, EU1).instance.instance_id)
+    del made.world.chain.branches[EU1]
+    made.run()
+    assert EU1 not in made.store.load().evidence.suspicions
+
+
+def test_a_relay_whose_tip_is_far_ahead_of_everybody_does_not_serve(made: Rehearsal) -> None:
+    _, block = made.world.chain.tip_of(EU1, slot_now(made))
+    made.world.chain.false_tips[EU1] = (ChainPoint(slot_now(made) + 100_000_000, "ab" * 32), block)
+    view = view_of(follow(made, 1), EU1)
+    assert view.phase is Phase.SYNCING
+    assert "ahead of the others" in view.reason
 
 
 def test_the_depth_of_a_fork_is_counted_from_the_newest_common_block(made: Rehearsal) -> None:
@@ -264,6 +352,41 @@ def test_a_fork_within_one_release_is_no_split_along_releases(made: Rehearsal) -
     assert quarantined(follow(made, 6)) == {EU1}
 
 
+def test_each_side_of_a_split_has_a_point_that_the_other_lacks(made: Rehearsal) -> None:
+    fork(made, EU1, "alpha", blocks=3)
+    found = follow(made, 6)
+    ours, theirs = found.plan.sides
+    assert (theirs.relays, theirs.partners, theirs.releases) == ((EU1,), ("alpha",), (OLD,))
+    assert ours.partners == ("beta",)
+    seen = found.look.seen.sightings
+    assert theirs.point in seen["alpha"].has | {seen["alpha"].tip}
+    assert theirs.point not in seen["beta"].has
+    assert ours.point not in seen["alpha"].has
+    assert ours.point in seen["beta"].has | {seen["beta"].tip}
+
+
+def test_a_chain_that_is_not_split_has_no_sides(made: Rehearsal) -> None:
+    assert follow(made, 1).plan.sides == ()
+
+
+def test_most_of_a_release_on_the_other_side_is_a_split_along_releases_too(made: Rehearsal) -> None:
+    upgraded(made, EU1, EU2, US1, "demo-us-east-1-02")
+    fork(made, EU1, EU2, US1, blocks=3)
+    found = follow(made, 6)
+    assert quarantined(found) == set()
+    assert any("along releases" in w and "trust pin" in w for w in found.plan.warnings)
+
+
+def test_a_canary_that_cannot_be_asked_any_more_is_spared_by_what_it_last_ran(made: Rehearsal) -> None:
+    upgraded(made, EU1)
+    follow(made, 1)
+    fork(made, EU1)
+    made.world.faults.unreachable_by_ssh.add(EU1)
+    found = follow(made, 10)
+    assert quarantined(found) == set()
+    assert any("along releases" in w for w in found.plan.warnings)
+
+
 def test_a_split_that_takes_a_partner_along_quarantines_nobody(made: Rehearsal) -> None:
     fork(made, EU1, "alpha", blocks=3)
     found = follow(made, 6)
@@ -367,6 +490,14 @@ def test_when_everybody_is_stale_the_clock_or_the_chain_is_suspected_and_nothing
     assert published(found) == {view.name for view in found.plan.relays}
 
 
+def test_when_everybody_is_stale_one_far_behind_the_others_still_does_not_serve(made: Rehearsal) -> None:
+    made.world.chain.stalled_at[EU1] = slot_now(made)
+    follow(made, 8)
+    for name in [view.name for view in made.look().plan.relays if view.name != EU1] + list(PARTNERS):
+        made.world.chain.stalled_at[name] = slot_now(made)
+    assert view_of(follow(made, 12), EU1).phase is Phase.SYNCING
+
+
 def test_with_no_partner_answering_the_fleet_is_said_to_agree_with_itself_alone(made: Rehearsal) -> None:
     made.world.faults.saturated.update(PARTNERS)
     found = follow(made, 2)
@@ -404,6 +535,35 @@ def test_a_region_that_only_we_do_not_see_stays_published(made: Rehearsal) -> No
     found = follow(made, 1)
     assert published(found) == before
     assert any("probably cut off" in w for w in found.plan.warnings)
+
+
+def test_a_region_that_answers_on_the_wire_is_not_dark(made: Rehearsal) -> None:
+    made.world.faults.unreachable_by_ssh.update([EU1, EU2])
+    for host in made.world.hosts.values():
+        host.named -= {host_of(made.world, EU1).instance.address, host_of(made.world, EU2).instance.address}
+        if host.instance.region == "eu-central-1":
+            host.named = frozenset()
+    found = follow(made, 1)
+    assert not any("is dark" in w for w in found.plan.warnings)
+
+
+def test_a_dark_region_of_one_relay_is_not_taken_for_a_dead_relay() -> None:
+    made = serving_fleet(fleet_spec({"eu-central-1": 1, "us-east-1": 2, "sa-east-1": 2}))
+    follow(made, 3)
+    made.world.faults.cut_regions.add("eu-central-1")
+    made.run()
+    pass_time(made, 3600)
+    found = follow(made, 1)
+    assert any(w.startswith("eu-central-1 is dark") for w in found.plan.warnings)
+    assert found.plan.actions == ()
+
+
+def test_a_dark_region_is_dark_also_with_a_quarantined_relay_in_it(made: Rehearsal) -> None:
+    fork(made, EU1, blocks=3)
+    assert quarantined(follow(made, 6)) == {EU1}
+    made.world.faults.cut_regions.add("eu-central-1")
+    found = follow(made, 1)
+    assert any(w.startswith("eu-central-1 is dark") for w in found.plan.warnings)
 
 
 # --- told apart ------------------------------------------------------------------------------------------------------
@@ -458,6 +618,31 @@ def test_lack_of_evidence_never_takes_the_published_below_the_floor(made: Rehear
     floor = 4
     assert len(published(found)) == floor
     assert set(names[6:]) <= published(found)
+
+
+def test_a_suspected_fork_is_the_last_to_fill_the_floor() -> None:
+    made = serving_fleet(fleet_spec(MEDIUM, publish={"floor_percent": 85}))
+    found = follow(made, 8)
+    judged = judge_chain(found.look, {})
+    suspected = replace(judged.verdicts[EU1], stand=Stand.SUSPECTED)
+    judged = replace(judged, verdicts={**judged.verdicts, EU1: suspected})
+    doubtful = [
+        replace(view, phase=Phase.SYNCING, health=Health.UNHEALTHY) if view.name in (EU1, US1) else view
+        for view in found.plan.relays
+    ]
+    names = {view.name for view in found.plan.relays}
+    assert pick_published(doubtful, judged, found.look, frozen=False) == names - {EU1}
+
+
+def test_relays_at_work_in_silence_stay_published_while_the_controller_is_cut_off(made: Rehearsal) -> None:
+    before = made.store.load().evidence.published
+    look = made.look().look
+    busy = {name: InFlight("deploy", look.now) for name in before}
+    silent = {name: Sighting(Verdict.CONNECT_TIMEOUT, "no answer") for name in look.seen.sightings}
+    seen = replace(look.seen, hosts={}, in_flight=busy, sightings=silent)
+    plan = plan_fleet(replace(look, seen=seen))
+    assert {view.name for view in plan.relays if view.published} == before
+    assert any("probably cut off" in w for w in plan.warnings)
 
 
 def test_a_proven_fork_is_unpublished_even_below_the_floor(made: Rehearsal) -> None:
