@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.planning.plan import Health, RelayView
-from orchestrator.spec.model import RolloutSpec
+from orchestrator.spec.policies import RolloutSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from itertools import combinations
 
+from orchestrator.spec.base import AccessPointSpec
 from orchestrator.spec.expectations import suggest
 from orchestrator.spec.findings import Finding, render_path, show
 from orchestrator.spec.model import (
-    AccessPointSpec,
     ArtifactSpec,
     CloudSpec,
     ConnectionsSpec,
     NetworkSpec,
     PartnerSpec,
     PortsSpec,
-    RolloutSpec,
     SshSpec,
     TopologySpec,
 )
+from orchestrator.spec.policies import RolloutSpec
 from orchestrator.spec.section import Section, find_repeated
 
 Rule = Callable[[Section], Iterator[Finding]]

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from orchestrator.spec.aws_regions import aws_regions
+from orchestrator.spec.base import AccessPointSpec
 from orchestrator.spec.expectations import expected_at, suggest
 from orchestrator.spec.findings import Finding, render_path, show
-from orchestrator.spec.model import AccessPointSpec, CloudSpec, PartnerSpec, RegionSpec, StaticHostSpec, TopologySpec
+from orchestrator.spec.model import CloudSpec, PartnerSpec, RegionSpec, StaticHostSpec, TopologySpec
 from orchestrator.spec.rules import Rule, canonical_address
 from orchestrator.spec.section import Section, find_repeated
 

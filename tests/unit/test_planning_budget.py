@@ -16,7 +16,7 @@ from orchestrator.planning.mesh import relay_addresses
 from orchestrator.planning.plan import Deploy, Health, Hold, Phase, RelayView, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.planning.retries import why_not_retry
-from orchestrator.spec.model import RolloutSpec
+from orchestrator.spec.policies import RolloutSpec
 from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import (
     EU1,
