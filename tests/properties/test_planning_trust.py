@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import Sighting, Verdict
-from orchestrator.fleet.record import Evidence
+from orchestrator.fleet.record import Evidence, Pin
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Phase
 from orchestrator.planning.points import MOST_BRANCHES, MOST_SPARSE_POINTS, note_points
@@ -25,22 +25,28 @@ FIRST_SLOT = 100_000
 PARTNERS = ("alpha", "beta")
 NAMES = tuple(sorted(serving_look().seen.sightings))
 
+Parted = dict[str, tuple[str, int, int]]
+"""Name → branch, the block at which that branch left the main one, and how slowly it grows."""
+
+starts = st.tuples(st.integers(0, 30), st.integers(1, 4))
+
 branches = st.builds(
-    lambda sides, starts: {name: (side, starts[side]) for name, side in sides.items()},
+    lambda sides, starts: {name: (side, *starts[side]) for name, side in sides.items()},
     st.dictionaries(st.sampled_from(NAMES), st.sampled_from(("one", "two")), max_size=len(NAMES)),
-    st.fixed_dictionaries({"one": st.integers(0, 30), "two": st.integers(0, 30)}),
+    st.fixed_dictionaries({"one": starts, "two": starts}),
 )
-"""Name → branch, and the block at which that branch left the main one."""
+liars = st.dictionaries(st.sampled_from(NAMES), st.sampled_from((0, 1, 10**12)), max_size=2)
+"""Name → block number that it tells, with a tip that nobody else has."""
 
 stalls = st.dictionaries(st.sampled_from(NAMES), st.integers(0, 40), max_size=4)
 silent = st.sets(st.sampled_from(NAMES), max_size=6)
 releases = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(("10.5.1", "10.6.0")))
 
 
-def make_chain(parted: dict[str, tuple[str, int]], stalled: dict[str, int]) -> SimulatedChain:
+def make_chain(parted: Parted, stalled: dict[str, int]) -> SimulatedChain:
     chain = SimulatedChain()
-    for name, (branch, block) in parted.items():
-        chain.branches[name] = Branch(branch, FIRST_SLOT + block * SLOTS_A_BLOCK)
+    for name, (branch, block, slowness) in parted.items():
+        chain.branches[name] = Branch(branch, FIRST_SLOT + block * SLOTS_A_BLOCK, slowness)
     for name, block in stalled.items():
         chain.stalled_at[name] = FIRST_SLOT + block * SLOTS_A_BLOCK
     return chain
@@ -59,13 +65,15 @@ def see(chain: SimulatedChain, slot: int, points: list[ChainPoint], mute: set[st
     return seen
 
 
-def look_on(chain: SimulatedChain, blocks: int, mute: set[str], running: dict[str, str]) -> tuple[Look, Judgement]:
+def look_on(
+    chain: SimulatedChain, blocks: int, mute: set[str], running: dict[str, str], pin: Pin | None = None
+) -> tuple[Look, Judgement]:
     """The last of so many looks, one a block."""
     look, judged = serving_look(), None
-    look = replace(look, record=replace(look.record, evidence=Evidence()))
+    look = replace(look, record=replace(look.record, evidence=Evidence(), pin=pin))
     for block in range(blocks):
         slot = FIRST_SLOT + block * SLOTS_A_BLOCK
-        points = [shown.point for shown in look.record.evidence.points]
+        points = [shown.point for shown in look.record.evidence.points] + ([pin.point] if pin else [])
         look = replace(look, seen=replace(look.seen, sightings=see(chain, slot, points, mute)))
         judged = judge_chain(look, running)
         last = look
@@ -77,7 +85,7 @@ def look_on(chain: SimulatedChain, blocks: int, mute: set[str], running: dict[st
 @QUIET
 @given(branches, stalls, silent, releases)
 def test_nobody_is_quarantined_without_a_partner_on_the_other_side(
-    parted: dict[str, tuple[str, int]], stalled: dict[str, int], mute: set[str], running: dict[str, str]
+    parted: Parted, stalled: dict[str, int], mute: set[str], running: dict[str, str]
 ) -> None:
     chain = make_chain(parted, stalled)
     _, judged = look_on(chain, 45, mute, running)
@@ -100,10 +108,40 @@ def test_who_never_parted_is_never_quarantined(
 
 
 @QUIET
-@given(branches, stalls)
-def test_verdicts_do_not_depend_on_the_order_of_witnesses(
-    parted: dict[str, tuple[str, int]], stalled: dict[str, int]
+@given(liars, silent, silent, silent)
+def test_whatever_others_tell_who_never_parted_is_never_quarantined(
+    told: dict[str, int], mute: set[str], reticent: set[str], battling: set[str]
 ) -> None:
+    """Liars, peers that answer now and then, that tell no points, and slot battles."""
+    chain = SimulatedChain()
+    look = replace(serving_look(), record=replace(serving_look().record, evidence=Evidence()))
+    for block in range(45):
+        slot = FIRST_SLOT + block * SLOTS_A_BLOCK
+        chain.false_tips = {n: (ChainPoint(slot, f"{NAMES.index(n):064d}"), number) for n, number in told.items()}
+        chain.battles = dict.fromkeys(battling, 1) if block % 3 == 0 else {}
+        points = [shown.point for shown in look.record.evidence.points]
+        seen = see(chain, slot, points, mute if block % 2 else set())
+        for name in reticent:
+            seen[name] = replace(seen[name], asked=frozenset(), has=frozenset())
+        look = replace(look, seen=replace(look.seen, sightings=seen))
+        judged = judge_chain(look, {})
+        assert judged.quarantines.keys() <= told.keys()
+        look = replace(look, record=replace(look.record, evidence=judged.evidence))
+
+
+@QUIET
+@given(st.sampled_from([name for name in NAMES if name not in PARTNERS]), st.integers(1, 5), st.integers(0, 8))
+def test_a_fork_is_found_under_a_pin_and_however_slow(name: str, slowness: int, block: int) -> None:
+    chain = make_chain({name: ("one", block, slowness)}, {})
+    tip, _ = chain.tip_of("alpha", FIRST_SLOT - SLOTS_A_BLOCK)
+    pin = Pin(tip, "operator", "a test", serving_look().now)
+    _, judged = look_on(chain, block + 10 * slowness + 2, set(), {}, pin)
+    assert set(judged.quarantines) == {name}
+
+
+@QUIET
+@given(branches, stalls)
+def test_verdicts_do_not_depend_on_the_order_of_witnesses(parted: Parted, stalled: dict[str, int]) -> None:
     look, judged = look_on(make_chain(parted, stalled), 20, set(), {})
     backwards = dict(reversed(list(look.seen.sightings.items())))
     again = judge_chain(replace(look, seen=replace(look.seen, sightings=backwards)), {})
@@ -112,9 +150,7 @@ def test_verdicts_do_not_depend_on_the_order_of_witnesses(
 
 @QUIET
 @given(branches, stalls, silent)
-def test_no_plan_publishes_who_is_quarantined(
-    parted: dict[str, tuple[str, int]], stalled: dict[str, int], mute: set[str]
-) -> None:
+def test_no_plan_publishes_who_is_quarantined(parted: Parted, stalled: dict[str, int], mute: set[str]) -> None:
     look, _ = look_on(make_chain(parted, stalled), 40, mute, {})
     plan = plan_fleet(look)
     assert not [v.name for v in plan.relays if v.published and v.phase is Phase.QUARANTINED]
@@ -123,7 +159,7 @@ def test_no_plan_publishes_who_is_quarantined(
 @QUIET
 @given(st.sampled_from(NAMES), st.integers(0, 10))
 def test_a_lone_fork_is_found_whoever_it_is(name: str, block: int) -> None:
-    _, judged = look_on(make_chain({name: ("one", block)}, {}), 30, set(), {})
+    _, judged = look_on(make_chain({name: ("one", block, 1)}, {}), 30, set(), {})
     assert judged.verdicts[name].stand is Stand.FORKED
     assert set(judged.quarantines) == ({name} if name not in PARTNERS else set()) or name in PARTNERS
 
@@ -146,7 +182,7 @@ def test_the_points_kept_are_few_and_reach_back(blocks: list[int], fork_depth: i
 
 
 def test_the_points_kept_do_not_depend_on_the_order_of_sightings() -> None:
-    seen = see(make_chain({"alpha": ("one", 0)}, {"beta": 3}), FIRST_SLOT + 200, [], set())
+    seen = see(make_chain({"alpha": ("one", 0, 1)}, {"beta": 3}), FIRST_SLOT + 200, [], set())
     some = list(seen.items())[:4]
     results = {note_points((), dict(order), serving_look().now, 5) for order in permutations(some)}
     assert len(results) == 1
