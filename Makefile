@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-down test test-quick check format golden lock bench lab-fleet clean
+.PHONY: help setup demo demo-down test test-quick check simulate format golden lock bench lab-fleet clean
 
 help: ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,6 +33,11 @@ check: setup ## format, lint, types, layers, playbooks
 
 setup: ## install Debian packages and .venv (done by all others)
 	@scripts/setup test
+
+simulate: SEEDS := 10000
+simulate: FIRST := 0
+simulate: setup ## play random schedules on all cores: SEEDS=10000 from FIRST=0 on, 200 steps each; fails on a breach
+	@$(BIN)/python scripts/simulate.py --seeds $(SEEDS) --first $(FIRST) --steps 200
 
 format: setup ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix --quiet || true

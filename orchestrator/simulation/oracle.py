@@ -152,6 +152,10 @@ class Oracle:
         world, relay = self.world, host.instance.relay
         if host.gone_at is not None or host.instance.address is None or not world.serves(host):
             return False
+        if host.instance.address not in world.addresses and any(
+            of == relay and attached is not None for _, of, attached in world.addresses.values()
+        ):
+            return False  # an older generation: consumers find the relay's own address, and another host behind it
         if relay in world.faults.hanging or relay in world.faults.other_network:
             return False
         stalled = world.chain.stalled_at.get(relay)

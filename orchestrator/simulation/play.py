@@ -26,7 +26,6 @@ from orchestrator.simulation.fleets import (
     FLEET,
     GOOD_RELEASES,
     UNVERIFIABLE,
-    FleetFile,
     make_wanted,
 )
 from orchestrator.simulation.happening import let_happen
@@ -328,7 +327,8 @@ class _Play:
     def _find_faults(self) -> list[str]:
         wanted = self._rules().wanted
         lacking = sorted(wanted.keys() - self._oracle.who_serves())
-        locked = [i.token for i in self._store.load().intents if i.request_json]
+        # A launch that was never answered is repeated, key and all, should it ever be needed again.
+        locked = [i.token for i in self._store.load().intents if i.request_json and (i.instance_id or i.refused)]
         return [
             *find_leftovers(self._world, wanted),
             *(f"{relay} does not serve" for relay in lacking),
@@ -385,11 +385,3 @@ def _bad_releases() -> Faults:
 
 def _tell_hold(hold: object) -> str:
     return f"{getattr(hold, 'relay', '')} {getattr(hold, 'wanted', '')}: {getattr(hold, 'because', '')}"
-
-
-def replay_command(seed: int, steps: int) -> str:
-    """Return the command that tells the story of one seed."""
-    return f".venv/bin/python scripts/simulate.py --seed {seed} --steps {steps}"
-
-
-__all__ = ["FleetFile", "Outcome", "play", "replay_command"]

@@ -1,0 +1,80 @@
+"""Plays many seeds on several cores, and tells of each breach with the command that replays it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from orchestrator.rendering.values import Templates
+from orchestrator.simulation.play import play
+from orchestrator.simulation.schedule import make_schedule
+
+SEEDS_A_TASK = 5
+"""Few enough that progress is seen, many enough that handing them out costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What some seeds came to."""
+
+    seeds: int
+    steps: int
+    rounds: int
+    breaches: tuple[tuple[int, str], ...]
+    """(seed, what was found)."""
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.seeds + other.seeds,
+            self.steps + other.steps,
+            self.rounds + other.rounds,
+            self.breaches + other.breaches,
+        )
+
+
+NONE = Tally(0, 0, 0, ())
+
+
+def play_seeds(seeds: Sequence[int], *, steps: int, templates: Templates) -> Tally:
+    """Play some seeds one after another."""
+    total = NONE
+    for seed in seeds:
+        outcome = play(make_schedule(seed, steps), templates)
+        found = tuple((seed, breach) for breach in outcome.breaches)
+        total += Tally(1, outcome.steps, outcome.rounds, found)
+    return total
+
+
+def play_many(
+    seeds: range, steps: int, templates: Templates, processes: int, report: Callable[[Tally, float], None]
+) -> Tally:
+    """Play seeds on several cores; `report` is told the sum so far and the seconds it took, after each portion."""
+    began, total = time.monotonic(), NONE
+    work = partial(play_seeds, steps=steps, templates=templates)
+    for part in _portions(seeds, work, processes):
+        total += part
+        report(total, time.monotonic() - began)
+    return total
+
+
+def _portions(seeds: range, work: Callable[[Sequence[int]], Tally], processes: int) -> Iterable[Tally]:
+    tasks = [seeds[at : at + SEEDS_A_TASK] for at in range(0, len(seeds), SEEDS_A_TASK)]
+    if processes == 1:
+        return map(work, tasks)
+    return _in_processes(tasks, work, processes)
+
+
+def _in_processes(
+    tasks: Sequence[Sequence[int]], work: Callable[[Sequence[int]], Tally], processes: int
+) -> Iterator[Tally]:
+    # Spawned, not forked: nothing of whoever calls this is carried along.
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(work, tasks)
+
+
+def replay_command(seed: int, steps: int) -> str:
+    """Return the command that tells the story of one seed."""
+    return f".venv/bin/python scripts/simulate.py --seed {seed} --steps {steps}"
