@@ -207,6 +207,8 @@ ERRORS = (
         "bootstrapPeers",
         topology(bootstrapPeers=[], localRoots=[group(accessPoints=[], valency=1, trustable=True), group()]),
     ),
+    Trap(Code.SLOT_OUT_OF_RANGE, "useLedgerAfterSlot", topology(useLedgerAfterSlot=2**64)),
+    Trap(Code.SLOT_OUT_OF_RANGE, "useLedgerAfterSlot", topology(useLedgerAfterSlot=1e25)),
     Trap(Code.SNAPSHOT_NEVER_READ, "peerSnapshotFile", with_snapshot(useLedgerAfterSlot=-1)),
     Trap(Code.SNAPSHOT_NEVER_READ, "peerSnapshotFile", with_snapshot(useLedgerAfterSlot=LEFT_OUT)),
     Trap(Code.SNAPSHOT_RELATIVE, "peerSnapshotFile", with_snapshot(), Circumstances("10.4.1")),
@@ -234,6 +236,25 @@ NOTES = (
     Trap(Code.KEY_TOO_NEW, f"{FIRST}.behindFirewall", with_group(behindFirewall=True)),
     Trap(Code.SRV_TOO_NEW, POINT, with_point("_cardano._tcp.relay.example", LEFT_OUT)),
     Trap(Code.SRV_NAME_WITH_PORT, f"{POINT}.port", with_point("_cardano._tcp.relay.example")),
+    *(
+        Trap(Code.LOCAL_ADDRESS, f"{POINT}.address", with_point(address))
+        for address in (
+            "127.0.0.1",
+            "127.1.2.3",
+            "::1",
+            "::ffff:127.0.0.1",
+            "localhost",
+            "a.LocalHost.",
+            "169.254.0.1",
+            "fe80::1",
+        )
+    ),
+    Trap(Code.LOCAL_ADDRESS, "bootstrapPeers[0].address", topology(bootstrapPeers=[point("127.0.0.1")])),
+    Trap(
+        Code.LOCAL_ADDRESS,
+        "publicRoots[0].accessPoints[0].address",
+        topology(publicRoots=[{"accessPoints": [point("::1")]}]),
+    ),
     Trap(Code.LISTED_TWICE, "bootstrapPeers[1]", topology(bootstrapPeers=[point("a.example"), point("a.example")])),
     Trap(Code.NEVER_FOLLOWED, f"{FIRST}.valency", with_group(valency=0, warmValency=2)),
     Trap(Code.BOOTSTRAP_DROPPED, "bootstrapPeers", topology(peerSnapshotFile="/etc/s.json"), GENESIS),

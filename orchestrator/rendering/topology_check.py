@@ -32,6 +32,9 @@ _SIGNS = ("localRoots", "publicRoots", "bootstrapPeers", "useLedgerAfterSlot")
 
 RELATIVE_SNAPSHOTS = (10, 5)
 
+SLOTS_END = 2**64
+"""The node keeps a slot in 64 bits."""
+
 
 def check_topology(
     content: bytes | str, circumstances: Circumstances, snapshot: SnapshotFile | None = None
@@ -128,6 +131,8 @@ def _check_ledger(document: Mapping[str, Any], circumstances: Circumstances) -> 
             yield wrong_type(path, slot, "a number")
         elif number != number // 1:
             yield find(Code.SLOT_WITH_FRACTION, path, f"useLedgerAfterSlot is {show(slot)}")
+        elif number >= SLOTS_END:
+            yield find(Code.SLOT_OUT_OF_RANGE, path, f"useLedgerAfterSlot is {show(slot)}")
     if circumstances.genesis:
         if not _uses_ledger(document):
             yield find(Code.GENESIS_WITHOUT_LEDGER, path, "ledger peers are not in use")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from orchestrator.rendering.topology_findings import Circumstances, Finding, find, severity_by_version, show
 from orchestrator.rendering.topology_rules import Code
@@ -103,13 +103,26 @@ def _check_address(address: str, path: Path) -> Iterator[Finding]:
         literal = ip_address(address)
     except ValueError:
         # A name with a zone, brackets, a port or a scheme in it is none; neither are four numbers that are no address.
-        if not _NAME.fullmatch(address.removesuffix(".")):
+        name = address.removesuffix(".")
+        if not _NAME.fullmatch(name):
             yield find(Code.BAD_ADDRESS, path, f"{show(address)} is neither an address nor a DNS name")
+        elif name.lower().rpartition(".")[2] == "localhost":
+            yield find(Code.LOCAL_ADDRESS, path, f"{show(address)} is this host")
         return
     if literal.is_unspecified:
         yield find(Code.UNSPECIFIED_ADDRESS, path, f"the address is {address}")
     elif "%" in address:
         yield find(Code.BAD_ADDRESS, path, f"{show(address)} has a zone")
+    elif (kind := _local_kind(literal)) is not None:
+        yield find(Code.LOCAL_ADDRESS, path, f"{address} is a {kind} address")
+
+
+def _local_kind(address: IPv4Address | IPv6Address) -> str | None:
+    """Return what kind of address it is that leads no further than the own link; private networks are not meant."""
+    plain = (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
+    if plain.is_loopback:
+        return "loopback"
+    return "link-local" if plain.is_link_local else None
 
 
 def _check_port(point: dict[str, object], address: str, path: Path, circumstances: Circumstances) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ class Code(StrEnum):
     NUMBER_WITH_POINT = "number-with-point"
     UNSPECIFIED_ADDRESS = "unspecified-address"
     BAD_ADDRESS = "bad-address"
+    LOCAL_ADDRESS = "local-address"
     NAMES_ITSELF = "names-itself"
     NAMED_TWICE = "named-twice"
     LISTED_TWICE = "listed-twice"
@@ -56,6 +57,7 @@ class Code(StrEnum):
     NOBODY_LEFT = "nobody-left"
     NOBODY_TO_DIAL = "nobody-to-dial"
     SLOT_WITH_FRACTION = "slot-with-fraction"
+    SLOT_OUT_OF_RANGE = "slot-out-of-range"
     GENESIS_WITHOUT_LEDGER = "genesis-without-ledger"
     GENESIS_WITHOUT_SNAPSHOT = "genesis-without-snapshot"
     SNAPSHOT_NEVER_READ = "snapshot-never-read"
@@ -153,6 +155,10 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
             "`host:port`, a URL, brackets, `192.0.2.256`, or nothing as address",
             "the node takes it for a DNS name, which can never be found",
         ),
+        Code.LOCAL_ADDRESS: _note(
+            "`127.0.0.1`, `::1`, `localhost`, or a link-local address such as `169.254.0.1` or `fe80::1`",
+            "it leads to the node's own host, or no further than its own link: hardly meant outside of a test",
+        ),
         Code.NAMES_ITSELF: _error("the node's own address", "it would count itself among the peers that keep it fed"),
         Code.NAMED_TWICE: _error(
             "one peer twice among the local roots, in one group or in two",
@@ -197,6 +203,9 @@ RULES: Mapping[Code, Rule] = MappingProxyType(
             "the node connects to nobody by itself and waits for others to come",
         ),
         Code.SLOT_WITH_FRACTION: _note("a `useLedgerAfterSlot` with a fraction", "the node rounds it down"),
+        Code.SLOT_OUT_OF_RANGE: _error(
+            "a `useLedgerAfterSlot` of 2^64 or more", "the node counts slots in 64 bits and takes another one for it"
+        ),
         Code.GENESIS_WITHOUT_LEDGER: _note(
             "GenesisMode without ledger peers",
             "a node in GenesisMode warns: without ledger peers it may never trust its chain",

@@ -28,6 +28,7 @@ from orchestrator.rendering.consumer import (
 from orchestrator.rendering.snapshot import SnapshotFile
 from orchestrator.rendering.topology_check import check_topology
 from orchestrator.rendering.topology_findings import Circumstances
+from orchestrator.rendering.topology_rules import Code
 from orchestrator.rendering.values import AccessPoint, NetworkFiles
 from orchestrator.spec.model import NetworkSpec
 from tests.topology_texts import MAGIC, NEW_SNAPSHOT, OLD_SNAPSHOT
@@ -250,4 +251,5 @@ def test_whatever_is_asked_for_passes_the_check_with_its_snapshot(kind, agreed, 
     snapshot = json.dumps(NEW_SNAPSHOT | {"Point": {"blockPointSlot": slot}})
     wanted = inputs_for(kind, agreed_slot=agreed, snapshot=snapshot, local_roots=tuple(own))
     text = render_consumer_topology(kind, wanted)
-    assert check_topology(text, wanted.circumstances, SnapshotFile(snapshot)) == ()
+    found = check_topology(text, wanted.circumstances, SnapshotFile(snapshot))
+    assert {finding.code for finding in found} <= {Code.LOCAL_ADDRESS}  # own nodes may well be on this very host

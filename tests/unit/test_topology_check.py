@@ -92,6 +92,10 @@ OFFICIAL = topology(localRoots=[{"accessPoints": [], "advertise": False, "trusta
         (with_point("relay.example."), ANY),
         (topology(bootstrapPeers=None, localRoots=[], useLedgerAfterSlot=0), ANY),
         (topology(publicRoots=[{"accessPoints": [point("192.0.2.1")]}]), ANY),
+        (with_point("10.1.2.3"), ANY),
+        (with_point("fd00::1"), ANY),
+        (topology(useLedgerAfterSlot=2**64 - 1), ANY),
+        (topology(useLedgerAfterSlot=-(2**65)), ANY),
     ],
 )
 def test_a_topology_without_a_trap_passes(document, circumstances: Circumstances) -> None:
