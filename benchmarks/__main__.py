@@ -92,7 +92,7 @@ def private_temporary_folder() -> Iterator[Path]:
 def running_lab(fleet: Path) -> Iterator[None]:
     """Take up the fleet's lab with its relays, or start it and end it again afterwards."""
     from benchmarks.scene import genesis_fleet
-    from orchestrator.lab.layout import LABS
+    from orchestrator.lab.machines.layout import LABS
     from orchestrator.lab.running import find_daemon
     from orchestrator.spec.load import parse_fleet
 

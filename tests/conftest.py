@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from orchestrator.lab.host import why_no_lab
+from orchestrator.lab.machines.host import why_no_lab
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

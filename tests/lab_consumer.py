@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.cli.wiring import make_wire
 from orchestrator.execution.ports import ProbeTarget
 from orchestrator.fleet.observation import Sighting
-from orchestrator.lab.network import connect, disconnect
+from orchestrator.lab.machines.network import connect, disconnect
 from orchestrator.spec.load import load_fleet
 from tests.lab_fleet import ROOT, Fleet
 

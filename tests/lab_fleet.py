@@ -28,7 +28,7 @@ from orchestrator.cli.wiring import make_wire
 from orchestrator.execution.ports import ProbeTarget
 from orchestrator.fleet.observation import Verdict
 from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
-from orchestrator.lab.machine import run_in_machine
+from orchestrator.lab.machines.machine import run_in_machine
 from orchestrator.lab.releases import build_release
 from orchestrator.lab.running import RELEASES, LabPlan, ask_control
 from orchestrator.spec.genesis import shelley_genesis_hash

@@ -15,13 +15,13 @@ from rich.table import Table
 from orchestrator.cli.looking import data_console
 from orchestrator.errors import FleetError
 from orchestrator.lab import relay_faults, running
-from orchestrator.lab.cloud_places import LAB_REGIONS
+from orchestrator.lab.cloud.places import LAB_REGIONS
 from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
-from orchestrator.lab.image import Progress
-from orchestrator.lab.layout import LABS
+from orchestrator.lab.machines.image import Progress
+from orchestrator.lab.machines.layout import LABS
+from orchestrator.lab.machines.processes import find_recorded
 from orchestrator.lab.node.faults import Fault, Hang, Slow, Stall, WrongMagic
 from orchestrator.lab.places import api_url
-from orchestrator.lab.processes import find_recorded
 from orchestrator.lab.releases import build_release
 from orchestrator.spec.load import parse_fleet
 from orchestrator.spec.schema import render_schema

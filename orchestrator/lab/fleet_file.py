@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from orchestrator.lab.cloud_places import LAB_REGIONS, plan_place
-from orchestrator.lab.layout import LABS
-from orchestrator.lab.network import pick_network
+from orchestrator.lab.cloud.places import LAB_REGIONS, plan_place
+from orchestrator.lab.machines.layout import LABS
+from orchestrator.lab.machines.network import pick_network
 from orchestrator.lab.places import RELAY_PORT, partner_places, releases_url
 from orchestrator.lab.releases import Release
 

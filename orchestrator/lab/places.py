@@ -1,6 +1,6 @@
 """Where everything of a lab answers and with which keys: what can be named before the lab runs, and without loading it.
 
-Pure: from the lab's ranges alone. The cloud's allocator hands out the rest of the ranges (see `cloud_addresses`).
+Pure: from the lab's ranges alone. The cloud's allocator hands out the rest of the ranges (see `cloud.addresses`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from orchestrator.lab.network import LabNetwork
+from orchestrator.lab.machines.network import LabNetwork
 
 API_PORT = 4566
 RELEASES_PORT = 8080

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.machine import find_first_process, run_in_machine
+from orchestrator.lab.machines.machine import find_first_process, run_in_machine
+from orchestrator.lab.machines.processes import find_recorded, kill_and_wait, start_recorded
 from orchestrator.lab.node.faults import FAULT_FILE, Fault, Fork, Slow, kind_of, parse_fault, render_fault
 from orchestrator.lab.places import RELAY_PORT, partner_places
-from orchestrator.lab.processes import find_recorded, kill_and_wait, start_recorded
 from orchestrator.lab.running import CROWDS, LabPlan
 from orchestrator.rendering.layout import DATABASE
 

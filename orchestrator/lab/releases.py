@@ -23,7 +23,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
-from .node.version import parse_version
+from orchestrator.lab.node.version import parse_version
 
 PACKAGE = Path(__file__).parents[1]
 

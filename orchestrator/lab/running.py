@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab import machine, network
 from orchestrator.lab.fleet_file import VERSIONS
-from orchestrator.lab.host import why_no_lab
-from orchestrator.lab.image import IMAGES, MachineImage, Progress, find_or_build_image
-from orchestrator.lab.layout import LABS, Lab, check_name
-from orchestrator.lab.network import LabNetwork
+from orchestrator.lab.machines import machine, network
+from orchestrator.lab.machines.host import why_no_lab
+from orchestrator.lab.machines.image import IMAGES, MachineImage, Progress, find_or_build_image
+from orchestrator.lab.machines.layout import LABS, Lab, check_name
+from orchestrator.lab.machines.network import LabNetwork
+from orchestrator.lab.machines.processes import find_recorded, is_running, kill_and_wait, send_signal, start_recorded
 from orchestrator.lab.places import LAB_KEYS, api_url
-from orchestrator.lab.processes import find_recorded, is_running, kill_and_wait, send_signal, start_recorded
 from orchestrator.lab.releases import build_release
 
 PLAN = "plan.json"

@@ -18,12 +18,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from orchestrator.lab.cloud import LabCloudServer
-from orchestrator.lab.cloud_addresses import RangeAllocator
-from orchestrator.lab.cloud_places import plan_place
-from orchestrator.lab.cloud_region import CloudSettings
+from orchestrator.lab.aws import LabCloudServer
+from orchestrator.lab.cloud.addresses import RangeAllocator
+from orchestrator.lab.cloud.places import plan_place
+from orchestrator.lab.cloud.region import CloudSettings
 from orchestrator.lab.places import LAB_KEYS
-from orchestrator.lab.supervisor import SupervisorSettings
+from orchestrator.lab.supervisor.loop import SupervisorSettings
 
 from .lab_machines import FakeMachines
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from threading import Condition
 
-from orchestrator.lab.cloud_addresses import Address
-from orchestrator.lab.cloud_instances import InstanceView, VolumeView
-from orchestrator.lab.machine_port import MachineView
+from orchestrator.lab.cloud.addresses import Address
+from orchestrator.lab.cloud.instances import InstanceView, VolumeView
+from orchestrator.lab.supervisor.port import MachineView
 
 
 class FakeMachines:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import CloudRefused, LeaseHeld
-from orchestrator.lab.cloud_places import plan_place
+from orchestrator.lab.cloud.places import plan_place
 
 from .aws_lab import EU, AwsLab, make_identity, make_spec
 

@@ -10,8 +10,8 @@ import pytest
 from orchestrator.adapters.aws import AwsCloud
 from orchestrator.errors import CloudRefused, CloudUnavailable
 from orchestrator.fleet.observation import Instance, InstanceState
-from orchestrator.lab.cloud_faults import DelayedVisibility, Denied, ErrorAfterEffect
-from orchestrator.lab.cloud_places import plan_place
+from orchestrator.lab.cloud.faults import DelayedVisibility, Denied, ErrorAfterEffect
+from orchestrator.lab.cloud.places import plan_place
 
 from .aws_lab import EU, STORE, AwsLab, make_spec
 

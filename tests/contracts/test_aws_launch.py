@@ -10,8 +10,8 @@ import pytest
 from orchestrator.errors import CloudRefused, CloudUnavailable
 from orchestrator.execution.ports import Launched, LaunchRefused
 from orchestrator.fleet.observation import InstanceState, InstanceStatus
-from orchestrator.lab.cloud_faults import DelayedVisibility, Denied, ErrorAfterEffect, NoCapacity, Throttled
-from orchestrator.lab.cloud_places import plan_place
+from orchestrator.lab.cloud.faults import DelayedVisibility, Denied, ErrorAfterEffect, NoCapacity, Throttled
+from orchestrator.lab.cloud.places import plan_place
 
 from .aws_lab import EU, STORE, US, AwsLab, make_identity, make_spec
 

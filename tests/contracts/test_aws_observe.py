@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.errors import CloudRefused
 from orchestrator.fleet.observation import InstanceState, InstanceStatus
-from orchestrator.lab.cloud_faults import BadCredentials, Denied, Throttled
-from orchestrator.lab.cloud_places import plan_place
+from orchestrator.lab.cloud.faults import BadCredentials, Denied, Throttled
+from orchestrator.lab.cloud.places import plan_place
 
 from .aws_lab import EU, US, AwsLab, FastClock, make_identity, make_spec, start_lab
 

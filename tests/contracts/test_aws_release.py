@@ -7,7 +7,7 @@ import pytest
 from orchestrator.adapters.aws import AwsCloud
 from orchestrator.errors import CloudRefused
 from orchestrator.fleet.observation import ElasticAddress, InstanceState, Volume
-from orchestrator.lab.cloud_faults import ErrorAfterEffect
+from orchestrator.lab.cloud.faults import ErrorAfterEffect
 
 from .aws_lab import AwsLab, make_spec
 

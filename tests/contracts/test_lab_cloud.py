@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.lab.cloud_faults import (
+from orchestrator.lab.cloud.faults import (
     NoCapacity,
 )
-from orchestrator.lab.cloud_places import LAB_REGIONS, plan_place
+from orchestrator.lab.cloud.places import LAB_REGIONS, plan_place
 
 from .lab_cloud import (
     EU,

@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from orchestrator.lab.cloud_faults import (
+from orchestrator.lab.cloud.faults import (
     BadCredentials,
     DelayedVisibility,
     Denied,
@@ -22,7 +22,7 @@ from orchestrator.lab.cloud_faults import (
     SlowCall,
     Throttled,
 )
-from orchestrator.lab.cloud_places import plan_place
+from orchestrator.lab.cloud.places import plan_place
 
 from .lab_cloud import (
     EU,

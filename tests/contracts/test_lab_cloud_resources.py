@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, ip_address
 
 import pytest
 
-from orchestrator.lab.cloud_addresses import NoAddressLeftError, RangeAllocator
+from orchestrator.lab.cloud.addresses import NoAddressLeftError, RangeAllocator
 
 from .lab_cloud import (
     EU,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.cloud_places import LAB_REGIONS
+from orchestrator.lab.cloud.places import LAB_REGIONS
 from orchestrator.lab.running import start_lab, stop_lab
 from tests.lab_fleet import ROOT, SMALL, Fleet, make_fleet, quicken_network
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.lab.cloud_places import LAB_REGIONS
+from orchestrator.lab.cloud.places import LAB_REGIONS
 from orchestrator.lab.places import api_url
 from orchestrator.lab.running import start_lab, stop_lab
 from tests.lab.conftest import NETWORK

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab import disks, network
-from orchestrator.lab.host import why_no_lab
-from orchestrator.lab.image import find_or_build_image
-from orchestrator.lab.layout import Lab
-from orchestrator.lab.machine import (
+from orchestrator.lab.machines import disks, network
+from orchestrator.lab.machines.host import why_no_lab
+from orchestrator.lab.machines.image import find_or_build_image
+from orchestrator.lab.machines.layout import Lab
+from orchestrator.lab.machines.machine import (
     MachineSpec,
     MachineState,
     delete_lab,

@@ -19,11 +19,11 @@ from orchestrator.adapters.assets import load_templates
 from orchestrator.execution.ports import HostDone, HostFailed, HostResult, HostTarget
 from orchestrator.fleet.observation import HostFacts, UnitState, WrongHostKey
 from orchestrator.fleet.relay import Relay
-from orchestrator.lab import disks, network
-from orchestrator.lab.host import why_no_lab
-from orchestrator.lab.image import find_or_build_image
-from orchestrator.lab.layout import Lab
-from orchestrator.lab.machine import MachineSpec, delete_lab, run_in_machine, start_machine
+from orchestrator.lab.machines import disks, network
+from orchestrator.lab.machines.host import why_no_lab
+from orchestrator.lab.machines.image import find_or_build_image
+from orchestrator.lab.machines.layout import Lab
+from orchestrator.lab.machines.machine import MachineSpec, delete_lab, run_in_machine, start_machine
 from orchestrator.lab.releases import ReleaseServer, build_release, serve_releases
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, NetworkFiles, RelayNeighbours, RenderedRelay

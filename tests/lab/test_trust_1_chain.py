@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.fleet.observation import Verdict
-from orchestrator.lab.cloud_places import LAB_REGIONS
+from orchestrator.lab.cloud.places import LAB_REGIONS
 from tests.lab_fleet import Fleet, wait_for
 from tests.lab_watch import Watch, watching
 

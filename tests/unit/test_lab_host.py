@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.cgroups import find_hierarchies
-from orchestrator.lab.host import COMMANDS, why_no_commands, why_not_so_many
-from orchestrator.lab.layout import check_name
+from orchestrator.lab.machines.cgroups import find_hierarchies
+from orchestrator.lab.machines.host import COMMANDS, why_no_commands, why_not_so_many
+from orchestrator.lab.machines.layout import check_name
 
 
 def test_missing_commands_come_with_the_command_that_installs_them() -> None:

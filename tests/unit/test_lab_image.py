@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.image import FILES, MASKED, STEPS, digest_recipe, find_or_build_image, find_step
+from orchestrator.lab.machines.image import FILES, MASKED, STEPS, digest_recipe, find_or_build_image, find_step
 
 
 def test_an_edited_file_makes_another_image(tmp_path: Path) -> None:

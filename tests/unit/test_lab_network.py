@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 import pytest
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.cuts import render_cuts
-from orchestrator.lab.firewall import render_firewall
-from orchestrator.lab.network import find_overlaps, parse_fib_trie, parse_if_inet6, pick_network
+from orchestrator.lab.machines.cuts import render_cuts
+from orchestrator.lab.machines.firewall import render_firewall
+from orchestrator.lab.machines.network import find_overlaps, parse_fib_trie, parse_if_inet6, pick_network
 
 LONGEST_LINK_NAME = 15
 

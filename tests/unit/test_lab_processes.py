@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.lab.processes import (
+from orchestrator.lab.machines.processes import (
     RecordedProcess,
     find_init_below,
     find_recorded,

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.image import MachineImage
-from orchestrator.lab.layout import Lab
-from orchestrator.lab.network import pick_network
+from orchestrator.lab.machines.image import MachineImage
+from orchestrator.lab.machines.layout import Lab
+from orchestrator.lab.machines.network import pick_network
+from orchestrator.lab.machines.processes import find_recorded, start_recorded
 from orchestrator.lab.node.faults import FAULT_FILE, Fork, Hang, Slow, Stall
-from orchestrator.lab.processes import find_recorded, start_recorded
 from orchestrator.lab.relay_faults import (
     NodePlace,
     crowd_record,

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import yaml
 
-from orchestrator.lab.seed import SEED, render_identity, render_seed
+from orchestrator.lab.machines.seed import SEED, render_identity, render_seed
 
 RESOLVER = IPv4Address("10.99.0.1")
 

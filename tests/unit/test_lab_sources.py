@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.sources import parse_deb822_sources, parse_one_line_sources, read_debian_sources
+from orchestrator.lab.machines.sources import parse_deb822_sources, parse_one_line_sources, read_debian_sources
 
 DEB822 = """\
 Types: deb deb-src

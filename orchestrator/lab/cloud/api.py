@@ -1,6 +1,6 @@
 """EC2's requests and answers in the lab: moto's, with client tokens, real pages, status checks and true states.
 
-What the answers are about is in `cloud_ec2`; who may ask at all is decided before, in `cloud_gate`.
+What the answers are about is in `ec2`; who may ask at all is decided before, in `gate`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.responses import EC2Response
 from moto.ec2.responses._base_response import EC2BaseResponse
 
-from .cloud_ec2 import LabRegion
-from .cloud_faults import DelayedVisibility
-from .cloud_instances import LabInstance
-from .cloud_region import ApiError
+from .ec2 import LabRegion
+from .faults import DelayedVisibility
+from .instances import LabInstance
+from .region import ApiError
 
 SMALLEST_PAGE, LARGEST_PAGE = 5, 1000
 

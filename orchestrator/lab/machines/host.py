@@ -14,10 +14,10 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from orchestrator.lab.cgroups import MOUNTS, find_hierarchies
-from orchestrator.lab.commands import try_command
-from orchestrator.lab.firewall import render_firewall
-from orchestrator.lab.locks import hold
+from orchestrator.lab.machines.cgroups import MOUNTS, find_hierarchies
+from orchestrator.lab.machines.commands import try_command
+from orchestrator.lab.machines.firewall import render_firewall
+from orchestrator.lab.machines.locks import hold
 
 # Command → the Debian package that has it.
 COMMANDS = {

@@ -18,8 +18,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from pathlib import Path
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.commands import run_command, try_command
-from orchestrator.lab.firewall import render_firewall
+from orchestrator.lab.machines.commands import run_command, try_command
+from orchestrator.lab.machines.firewall import render_firewall
 
 Address = IPv4Address | IPv6Address
 Range = IPv4Network | IPv6Network

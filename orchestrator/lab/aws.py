@@ -1,7 +1,7 @@
 """The lab's AWS: one server with several regions, and a machine for every instance that it says is running.
 
-`LabCloudServer` puts the parts together: moto behind the gate (`cloud_gate`), its EC2 corrected (`cloud_ec2`,
-`cloud_api`), the supervisor that makes machines, and the control pages. Nothing of it survives the process.
+`LabCloudServer` puts the parts together: moto behind the gate (`cloud.gate`), its EC2 corrected (`cloud.ec2`,
+`cloud.api`), the supervisor that makes machines, and the control pages. Nothing of it survives the process.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from moto.ec2.models import ec2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from .cloud_addresses import AddressAllocator
-from .cloud_api import LabEC2Response
-from .cloud_control import CloudControl, ControlPages
-from .cloud_ec2 import LabRegion
-from .cloud_faults import FaultBoard
-from .cloud_gate import ELASTIC_ADDRESSES, STANDARD_VCPUS, CloudGate
-from .cloud_places import LAB_REGIONS, plan_place
-from .cloud_region import CloudSettings, RegionSetup
-from .machine_port import MachinePort
-from .places import LAB_KEYS
-from .supervisor import Supervisor, SupervisorSettings
+from orchestrator.lab.cloud.addresses import AddressAllocator
+from orchestrator.lab.cloud.api import LabEC2Response
+from orchestrator.lab.cloud.ec2 import LabRegion
+from orchestrator.lab.cloud.faults import FaultBoard
+from orchestrator.lab.cloud.gate import ELASTIC_ADDRESSES, STANDARD_VCPUS, CloudGate
+from orchestrator.lab.cloud.places import LAB_REGIONS, plan_place
+from orchestrator.lab.cloud.region import CloudSettings, RegionSetup
+from orchestrator.lab.control import CloudControl, ControlPages
+from orchestrator.lab.places import LAB_KEYS
+from orchestrator.lab.supervisor.loop import Supervisor, SupervisorSettings
+from orchestrator.lab.supervisor.port import MachinePort
 
 ACCOUNT_ID = "123456789012"
 

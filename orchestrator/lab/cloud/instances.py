@@ -2,7 +2,7 @@
 
 moto's instances run the moment they are asked for and are gone the moment they are terminated. Here an instance
 is pending until a machine runs and shutting down until the machine is gone; the supervisor says when.
-Which instances may be launched, and who sees them, is decided in `cloud_ec2`.
+Which instances may be launched, and who sees them, is decided in `ec2`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The faults that the lab's cloud can be told to have: what they are, which are on, and how often they still strike.
 
 A fault names what it applies to; a field left empty applies to everything. Values only: who asks the board, and what
-happens then, is elsewhere (`cloud_gate` for faults of calls, `cloud_ec2` for faults of instances and volumes).
+happens then, is elsewhere (`gate` for faults of calls, `ec2` for faults of instances and volumes).
 """
 
 from __future__ import annotations

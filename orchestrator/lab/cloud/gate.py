@@ -1,7 +1,7 @@
 """Who gets through to the lab's AWS API, and what goes wrong on the way: credentials, regions, faults of calls.
 
 A small WSGI layer before moto, for all its services alike; what it refuses never had an effect. It also answers the
-quota service, of which moto knows next to nothing. What goes wrong with instances and volumes is in `cloud_ec2`.
+quota service, of which moto knows next to nothing. What goes wrong with instances and volumes is in `ec2`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from .cloud_faults import BadCredentials, Denied, ErrorAfterEffect, FaultBoard, SlowCall, Throttled
-from .cloud_signature import Signature, read_signature, why_not_signed
+from .faults import BadCredentials, Denied, ErrorAfterEffect, FaultBoard, SlowCall, Throttled
+from .signature import Signature, read_signature, why_not_signed
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]

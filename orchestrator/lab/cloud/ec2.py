@@ -1,8 +1,7 @@
 """EC2 of one lab region: moto's backend, corrected where it would make tests lie.
 
-Each correction is one function and says what moto does instead. Launching and seeing instances is here; what
-happens to them later is in `cloud_lifecycle`, volumes and addresses are in `cloud_storage` and `cloud_elastic`, and
-requests and answers in `cloud_api`. The supervisor reads `views` and reports through the `mark_…` functions.
+Each correction is one function and says what moto does instead. Launching and seeing instances is here; what happens
+to them later is in `lifecycle`, volumes and addresses are in `storage` and `elastic`, and requests and answers in `api`. The supervisor reads `views` and reports through the `mark_…` functions.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import filter_dict_attribute_mapping, filter_reservations
 
-from .cloud_addresses import NoAddressLeftError
-from .cloud_faults import DelayedVisibility, LaunchFails, NeverBoots, NoCapacity
-from .cloud_instances import InstanceNote, InstanceView, LabInstance, adopt
-from .cloud_lifecycle import Lifecycle
-from .cloud_region import ApiError
-from .cloud_storage import Volumes
+from .addresses import NoAddressLeftError
+from .faults import DelayedVisibility, LaunchFails, NeverBoots, NoCapacity
+from .instances import InstanceNote, InstanceView, LabInstance, adopt
+from .lifecycle import Lifecycle
+from .region import ApiError
+from .storage import Volumes
 
 ROOT_DISK_GIB = 8
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.locks import hold
-from orchestrator.lab.sources import read_apt_options, read_debian_sources
+from orchestrator.lab.machines.locks import hold
+from orchestrator.lab.machines.sources import read_apt_options, read_debian_sources
 
 IMAGES = Path("/var/cache/genesis-fleet/images")
 SUITE = "bookworm"

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from .cloud_addresses import Address
-from .cloud_instances import InstanceView, VolumeView
+from orchestrator.lab.cloud.addresses import Address
+from orchestrator.lab.cloud.instances import InstanceView, VolumeView
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class MachinePort(Protocol):
 
 
 class Instances(Protocol):
-    """One region's instances, as the supervisor needs them (see `cloud_ec2.LabRegion`)."""
+    """One region's instances, as the supervisor needs them (see `cloud.ec2.LabRegion`)."""
 
     def views(self) -> tuple[InstanceView, ...]: ...  # noqa: D102
 

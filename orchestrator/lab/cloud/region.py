@@ -12,10 +12,10 @@ from moto.ec2 import urls
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 
-from .cloud_addresses import AddressAllocator
-from .cloud_faults import FaultBoard
-from .cloud_instances import LabInstance
-from .cloud_places import Place
+from .addresses import AddressAllocator
+from .faults import FaultBoard
+from .instances import LabInstance
+from .places import Place
 
 
 class ApiError(EC2ClientError):

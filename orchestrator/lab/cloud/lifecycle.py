@@ -12,9 +12,9 @@ from typing import Any
 
 from moto.ec2.models.instances import Instance
 
-from .cloud_elastic import ElasticAddresses
-from .cloud_instances import INTERNAL_ERROR, USER_SHUTDOWN, LabInstance
-from .cloud_region import ApiError
+from .elastic import ElasticAddresses
+from .instances import INTERNAL_ERROR, USER_SHUTDOWN, LabInstance
+from .region import ApiError
 
 Changes = list[tuple[Any, Any]]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from orchestrator.lab import cuts, disks, machine, network
-from orchestrator.lab.cloud_addresses import Address, RangeAllocator
-from orchestrator.lab.cloud_instances import InstanceView, VolumeView
-from orchestrator.lab.layout import Lab
-from orchestrator.lab.machine_port import MachineView
-from orchestrator.lab.network import LabNetwork
+from orchestrator.lab.cloud.addresses import Address, RangeAllocator
+from orchestrator.lab.cloud.instances import InstanceView, VolumeView
+from orchestrator.lab.machines import cuts, disks, machine, network
+from orchestrator.lab.machines.layout import Lab
+from orchestrator.lab.machines.network import LabNetwork
+from orchestrator.lab.supervisor.port import MachineView
 
 GIB = 1024**3
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.image import MachineImage
-from orchestrator.lab.network import LabNetwork
+from orchestrator.lab.machines.image import MachineImage
+from orchestrator.lab.machines.network import LabNetwork
 
 LABS = Path("/var/lib/genesis-fleet/labs")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from orchestrator.lab.commands import run_command
-from orchestrator.lab.network import LabNetwork, observe_ports
+from orchestrator.lab.machines.commands import run_command
+from orchestrator.lab.machines.network import LabNetwork, observe_ports
 
 # After the chains of `firewall`, which go first: a machine may be isolated within a cut region.
 CHAIN = """\

@@ -1,8 +1,8 @@
 """Makes the machines of the lab agree with what its AWS API says, and the API admit what became of machines.
 
 Level-triggered: each look compares all instances with all machines, and starts at most one piece of work an instance
-(`supervisor_plan` decides which). Work goes on in the background, and few machines start at once on a small host.
-How a machine is made is the machine layer's, behind `machine_port.MachinePort`.
+(`work` decides which). Work goes on in the background, and few machines start at once on a small host.
+How a machine is made is the machine layer's, behind `port.MachinePort`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from datetime import timedelta
 from functools import partial
 from threading import Event, Lock, Thread
 
-from .cloud_instances import INSTANCE_SHUTDOWN, InstanceView
-from .machine_port import Instances, MachinePort, MachineView
-from .supervisor_plan import Adjust, Delete, PowerOff, Report, Start, Work, plan_work
+from orchestrator.lab.cloud.instances import INSTANCE_SHUTDOWN, InstanceView
+
+from .port import Instances, MachinePort, MachineView
+from .work import Adjust, Delete, PowerOff, Report, Start, Work, plan_work
 
 log = logging.getLogger(__name__)
 

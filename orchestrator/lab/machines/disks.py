@@ -14,10 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.commands import run_command, try_command
-from orchestrator.lab.layout import Lab, check_name
-from orchestrator.lab.locks import hold
-from orchestrator.lab.processes import find_init_below, find_recorded
+from orchestrator.lab.machines.commands import run_command, try_command
+from orchestrator.lab.machines.layout import Lab, check_name
+from orchestrator.lab.machines.locks import hold
+from orchestrator.lab.machines.processes import find_init_below, find_recorded
 
 MAKE_NODES = "/usr/local/lib/genesis-fleet-lab/make-volume-nodes"
 

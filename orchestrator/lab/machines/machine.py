@@ -18,20 +18,20 @@ from enum import StrEnum
 from pathlib import Path
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab import disks
-from orchestrator.lab.cgroups import empty_cgroups, make_cgroups, remove_cgroups
-from orchestrator.lab.commands import PLAIN
-from orchestrator.lab.layout import Lab, check_name
-from orchestrator.lab.locks import hold
-from orchestrator.lab.network import NAMESPACES, Address, connect, delete_network, disconnect
-from orchestrator.lab.processes import (
+from orchestrator.lab.machines import disks
+from orchestrator.lab.machines.cgroups import empty_cgroups, make_cgroups, remove_cgroups
+from orchestrator.lab.machines.commands import PLAIN
+from orchestrator.lab.machines.layout import Lab, check_name
+from orchestrator.lab.machines.locks import hold
+from orchestrator.lab.machines.network import NAMESPACES, Address, connect, delete_network, disconnect
+from orchestrator.lab.machines.processes import (
     find_init_below,
     find_recorded,
     kill_and_wait,
     signal_init_below,
     start_recorded,
 )
-from orchestrator.lab.seed import render_identity, render_seed
+from orchestrator.lab.machines.seed import render_identity, render_seed
 
 # Run in a mount namespace of its own, so that no mount is left behind however the machine ends. `volatile` skips every sync
 # to disk: a lab needs no protection from a power cut of this host, and 20 machines that install at once are several

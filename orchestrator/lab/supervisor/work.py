@@ -1,12 +1,13 @@
-"""Decides what a machine of the lab needs so that it agrees with its instance. Pure; the doing is in `supervisor`."""
+"""Decides what a machine of the lab needs so that it agrees with its instance. Pure; the doing is in `loop`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .cloud_addresses import Address
-from .cloud_instances import InstanceView, VolumeView
-from .machine_port import MachineView
+from orchestrator.lab.cloud.addresses import Address
+from orchestrator.lab.cloud.instances import InstanceView, VolumeView
+
+from .port import MachineView
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 from moto.ec2.exceptions import InvalidVolumeIdError
 from moto.ec2.models.elastic_block_store import Volume, VolumeAttachment
 
-from .cloud_instances import LabInstance
-from .cloud_region import ApiError, LabBackend
+from .instances import LabInstance
+from .region import ApiError, LabBackend
 
 
 class Volumes(LabBackend):

@@ -10,9 +10,9 @@ from typing import Any
 
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 
-from .cloud_addresses import NoAddressLeftError
-from .cloud_instances import LabInstance
-from .cloud_region import ApiError, LabBackend
+from .addresses import NoAddressLeftError
+from .instances import LabInstance
+from .region import ApiError, LabBackend
 
 
 class ElasticAddresses(LabBackend):

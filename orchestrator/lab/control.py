@@ -25,12 +25,12 @@ from typing import Any, Literal
 
 from werkzeug.wrappers import Request, Response
 
-from .cloud_ec2 import LabRegion
-from .cloud_faults import BadFaultError, Fault, FaultBoard, parse_fault
-from .cloud_gate import Environ, StartResponse
-from .cloud_instances import InstanceView
-from .machine_port import MachinePort
-from .supervisor import Supervisor
+from orchestrator.lab.cloud.ec2 import LabRegion
+from orchestrator.lab.cloud.faults import BadFaultError, Fault, FaultBoard, parse_fault
+from orchestrator.lab.cloud.gate import Environ, StartResponse
+from orchestrator.lab.cloud.instances import InstanceView
+from orchestrator.lab.supervisor.loop import Supervisor
+from orchestrator.lab.supervisor.port import MachinePort
 
 Remains = Literal["stopped", "impaired"]
 
