@@ -20,6 +20,7 @@ from orchestrator.cli.applying import adopt_command, apply_command
 from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
+from orchestrator.cli.simulating import simulate_command
 from orchestrator.cli.starting import completion_command, init_command, schema_command, validate_command
 from orchestrator.cli.topology import topology_group
 from orchestrator.cli.trusting import trust_group
@@ -60,6 +61,7 @@ for command in (
     render_command,
     plan_command,
     apply_command,
+    simulate_command,
     status_command,
     probe_command,
     inventory_command,

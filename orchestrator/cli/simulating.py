@@ -1,0 +1,103 @@
+"""`simulate`: an operator's rehearsal. What `apply` would do, in virtual time, with the faults of a scenario."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from orchestrator.cli.looking import as_json
+from orchestrator.cli.present import plan_text, status_json
+from orchestrator.cli.wiring import load_wanted
+from orchestrator.errors import FleetError
+from orchestrator.planning.look import Wanted
+from orchestrator.simulation.drill import Drill, run_drill
+from orchestrator.simulation.scenario import load_scenario
+
+FINDINGS = 2
+
+
+@click.command(
+    "simulate",
+    short_help="Rehearse an apply in virtual time; touches nothing.",
+    epilog="Example: genesis-fleet --fleet inventory/lab/fleet.yaml simulate --upgrade 10.6.2",
+)
+@click.option(
+    "--upgrade", metavar="VERSION", help="Begin with the fleet serving as the file says, and upgrade it to this."
+)
+@click.option(
+    "--scenario",
+    "scenario_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Faults that happen meanwhile, as YAML.",
+)
+@click.option("--seed", type=int, help="Vary how long things take; the same seed, the same story.")
+@click.option("--confirm", multiple=True, metavar="NAME", help="Allow what a plan may not do unasked; may be repeated.")
+@as_json
+@click.pass_obj
+def simulate_command(
+    fleet: Path,
+    upgrade: str | None,
+    scenario_file: Path | None,
+    seed: int | None,
+    confirm: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Play what `apply` would do for this fleet file in a simulated world: story, duration, worst capacity, findings.
+
+    Without --upgrade it begins with an empty world, else with a fleet that serves. No host and no cloud is asked, and
+    the store is not read.
+
+    Exit code: 0 converged and nothing was found, 2 something was found, 1 error.
+    """
+    console = Console(stderr=True)
+    _, wanted, _ = load_wanted(fleet)
+    if wanted.spec.cloud.kind != "aws":
+        raise FleetError("only a fleet on aws can be simulated", next_step="use `plan` to see what would happen")
+    before, after = (None, wanted) if upgrade is None else (wanted, _with_release(wanted, upgrade))
+    scenario = load_scenario(scenario_file, wanted.spec) if scenario_file is not None else None
+    console.print("simulation: no host, no cloud, virtual time", style="yellow")
+    drill = run_drill(after, scenario, seed, before, frozenset(confirm))
+    if as_json:
+        click.echo(json.dumps(drill_json(drill)))
+    else:
+        click.echo(plan_text(drill.first))
+        for line in drill_lines(drill):
+            click.echo(line)
+    return FINDINGS if drill.findings else 0
+
+
+def _with_release(wanted: Wanted, version: str) -> Wanted:
+    spec = wanted.spec
+    if version not in spec.releases:
+        known = ", ".join(sorted(spec.releases))
+        raise FleetError(
+            f"release {version} is not in the fleet file; it knows {known}", next_step="add it under `releases`"
+        )
+    return replace(wanted, spec=spec.model_copy(update={"release": version}))
+
+
+def drill_lines(drill: Drill) -> list[str]:
+    """Return the story, and then what matters of it."""
+    return [
+        *(f"{seconds:7.0f} s  {text}" for seconds, text in drill.story),
+        f"{drill.ending} after {drill.seconds / 60:.0f} min; at worst {drill.fewest} of {drill.wanted} relays served",
+        *(f"! {finding}" for finding in drill.findings),
+    ]
+
+
+def drill_json(drill: Drill) -> dict[str, object]:
+    """Return what `--json` prints."""
+    return {
+        **status_json(drill.last.plan),
+        "ending": drill.ending,
+        "seconds": drill.seconds,
+        "wanted": drill.wanted,
+        "fewest_serving": drill.fewest,
+        "findings": list(drill.findings),
+        "story": [{"seconds": seconds, "text": text} for seconds, text in drill.story],
+    }
