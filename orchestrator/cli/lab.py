@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.cli.lab_completion import complete_machines, complete_nodes, complete_places, complete_regions
 from orchestrator.cli.looking import data_console
 from orchestrator.errors import FleetError
 from orchestrator.lab import relay_faults, running
@@ -142,7 +143,7 @@ def init_command(name: str, output: Path, network: str) -> int:
     short_help="Open a shell on a relay's machine.",
     epilog="Example: genesis-fleet lab ssh demo-eu-central-1-01 systemctl status cardano-node",
 )
-@click.argument("relay")
+@click.argument("relay", shell_complete=complete_machines)
 @click.argument("command", nargs=-1)
 @click.option("--lab", "name", default=None, help="Name of the lab; else the relay name's first word.")
 def ssh_command(relay: str, command: tuple[str, ...], name: str | None) -> int:
@@ -163,7 +164,7 @@ def ssh_command(relay: str, command: tuple[str, ...], name: str | None) -> int:
 
 
 def _verb(name: str, short: str, text: str) -> click.Command:
-    @click.argument("relay")
+    @click.argument("relay", shell_complete=complete_machines)
     @click.option("--lab", "lab", default=None, help="Name of the lab; else the relay name's first word.")
     def run(relay: str, lab: str | None, **options: str) -> int:
         plan = running.find_lab(_lab_of(relay, lab))
@@ -193,28 +194,34 @@ for verb in (
     lab_group.add_command(verb)
 
 
+FAULT_HELP = """\
+Have a running node do wrong, without a restart; RELAY may be a partner, too.
+
+\b
+fork         make its own chain from now on; honest nodes refuse it
+stall        go on answering, with the tip it has
+hang         accept connections, and never answer on them
+saturate     be full: real connections from this host up to its hard limit
+wrong-magic  be of another network
+slow         answer everything late
+clear        do right again
+"""
+"""A paragraph after a backspace keeps its lines."""
+
+
 @lab_group.command(
     "fault",
+    help=FAULT_HELP,
     short_help="Have a running node do wrong.",
     epilog="Example: genesis-fleet lab fault demo-eu-central-1-01 fork --seed split",
 )
-@click.argument("relay")
+@click.argument("relay", shell_complete=complete_nodes)
 @click.argument("kind", type=click.Choice(["fork", "stall", "hang", "saturate", "wrong-magic", "slow", "clear"]))
 @click.option("--seed", default=None, help="Name of the fork: nodes told the same name make the same chain.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, help="How late a slow node is.")
 @click.option("--lab", "name", default=None, help="Name of the lab.")
 def fault_command(relay: str, kind: str, seed: str | None, seconds: float | None, name: str | None) -> int:
-    r"""Have a running node do wrong, without a restart; RELAY may be a partner, too.
-
-    \b
-    fork         make its own chain from now on; honest nodes refuse it
-    stall        go on answering, with the tip it has
-    hang         accept connections, and never answer on them
-    saturate     be full: real connections from this host up to its hard limit
-    wrong-magic  be of another network
-    slow         answer everything late
-    clear        do right again
-    """
+    """Have a running node do wrong, without a restart; RELAY may be a partner, too."""
     if (seed is not None and kind != "fork") or (seconds is not None and kind != "slow"):
         raise click.UsageError("--seed goes with fork, --seconds with slow")
     plan = running.find_lab(_lab_of(relay, name))
@@ -235,7 +242,7 @@ def fault_command(relay: str, kind: str, seed: str | None, seconds: float | None
 @lab_group.command(
     "cut", short_help="Cut a region off.", epilog="Example: genesis-fleet lab cut eu-central-1 --lab demo"
 )
-@click.argument("region")
+@click.argument("region", shell_complete=complete_regions)
 @click.option("--lab", "name", default=None, help="Name of the lab; else the fleet file's, or the only one.")
 def cut_command(region: str, name: str | None) -> int:
     """Cut a region off from everything else, partners and the controller included; its machines reach one another."""
@@ -249,7 +256,7 @@ def cut_command(region: str, name: str | None) -> int:
 @lab_group.command(
     "heal", short_help="Undo cut or isolate.", epilog="Example: genesis-fleet lab heal eu-central-1 --lab demo"
 )
-@click.argument("place", metavar="REGION|RELAY")
+@click.argument("place", metavar="REGION|RELAY", shell_complete=complete_places)
 @click.option("--lab", "name", default=None, help="Name of the lab.")
 def heal_command(place: str, name: str | None) -> int:
     """Undo `cut` of a region, or `isolate` of a relay."""

@@ -92,6 +92,34 @@ def test_relay_names_are_completed_from_the_environments_fleet(
     assert complete("genesis-fleet render ", capsys, monkeypatch) == ["demo-eu-central-1-01", "demo-eu-central-1-02"]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (f"{verb} demo-us-east-1-0", [f"demo-us-east-1-{number:02d}" for number in range(1, 6)])
+        for verb in ("ssh", "kill", "isolate", "terminate", "fault", "heal")
+    ]
+    + [
+        ("fault a", ["alpha"]),
+        ("cut us", ["us-east-1"]),
+        ("heal us", ["us-east-1"]),
+        ("ssh a", []),
+        ("cut demo", []),
+        ("fault demo-us-east-1-01 s", ["stall", "saturate", "slow"]),
+    ],
+)
+def test_verbs_of_the_lab_complete_what_they_work_on(
+    words: str, expected: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert complete(f"genesis-fleet --fleet {LAB_FLEET} lab {words}", capsys, monkeypatch) == expected
+
+
+@pytest.mark.parametrize("verb", ["fault", "cut", "heal", "ssh"])
+def test_verbs_of_the_lab_complete_nothing_without_a_fleet_file(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert complete(f"genesis-fleet --fleet {tmp_path}/none lab {verb} d", capsys, monkeypatch) == []
+
+
 def test_completion_is_silent_without_a_fleet_file(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -27,6 +27,13 @@ def test_a_fault_that_makes_no_sense_is_wrong_usage(run: Run, arguments: tuple[s
     assert said in ended.err
 
 
+def test_each_kind_of_fault_stands_on_a_line_of_its_own(run: Run) -> None:
+    lines = [line.strip() for line in run("lab", "fault", "--help").out.splitlines()]
+    assert "fork         make its own chain from now on; honest nodes refuse it" in lines
+    assert "clear        do right again" in lines
+    assert not any("\\b" in line for line in lines)
+
+
 @pytest.mark.parametrize("words", [("fault", "alpha", "stall"), ("cut", "eu-1"), ("heal", "eu-1"), ("status",)])
 def test_a_lab_that_does_not_run_is_said_so_with_how_to_start_it(run: Run, words: tuple[str, ...]) -> None:
     lab = ("nolab",) if words == ("status",) else ("--lab", "nolab")
