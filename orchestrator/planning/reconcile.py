@@ -158,10 +158,14 @@ def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget) -> list[Ac
 
 
 def _count_budget(views: Mapping[str, RelayView], look: Look) -> Budget:
-    busy = frozenset(name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING)
+    busy = {name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING}
+    for view in views.values():  # what a controller that died had begun goes on without it
+        host = look.seen.hosts.get(view.instance.instance_id) if view.instance is not None else None
+        if isinstance(host, HostFacts) and host.working in DISTURBING:
+            busy.add(view.name)
     confirmed = look.record.confirmed_retirements
     dark = frozenset(name.removeprefix(DARK_REGION) for name in confirmed if name.startswith(DARK_REGION))
-    budget = count_budget(views.values(), look.spec.rollout, busy, dark)
+    budget = count_budget(views.values(), look.spec.rollout, frozenset(busy), dark)
     for name in list_leaving(list(views), look):
         budget = budget.take(name, "")
     return budget

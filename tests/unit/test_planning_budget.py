@@ -100,6 +100,13 @@ def test_a_relay_that_is_down_anyway_restarts_first_and_free() -> None:
     assert [word for word, _ in steps_of(plan_fleet(look), EU2)] == ["deploy"]
 
 
+def test_a_relay_on_which_a_dead_controller_s_playbook_still_works_counts_as_out() -> None:
+    look = with_facts(new_release(serving_look()), EU2, working="deploy")
+    assert disturbed(look) == []
+    assert "1 of 1 relays that may be out are out (demo-eu-central-1-02)" in str(plan_fleet(look).holds)
+    assert disturbed(with_facts(look, EU2, working="stage")) != []
+
+
 def test_a_relay_that_could_not_be_probed_is_not_restarted() -> None:
     look = with_sighting(new_release(serving_look()), EU1, Verdict.NOT_ASKED)
     ((word, because),) = steps_of(plan_fleet(look), EU1)
