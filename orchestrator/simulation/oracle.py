@@ -7,7 +7,8 @@ What it does not hold against a controller, because nobody could have known bett
 
 1. A relay that went out after the look by which an effect was decided, unless a controller's own hand took it out.
 2. A relay whose probe said in that look that it serves, although it did not. It counts as serving.
-3. The disturbance of a relay whose probe said in that look that it does not serve, although it did. It counts as out.
+3. The disturbance of a relay whose probe said in that look that it does not serve, although it did. It counts as out. A probe
+   that is missing says nothing, and excuses nothing.
 4. The disturbance of a relay that was on a chain or network of its own, until it has been
    seen to agree for as long as the fleet file asks. It counts as out already, and rightly so.
 
@@ -51,6 +52,8 @@ class Glance:
     serving: frozenset[str]
     told_to_serve: frozenset[str]
     """By the wire; lies among it."""
+    not_told: frozenset[str]
+    """Relays whose probe is missing."""
     apart: frozenset[str]
     """Relays that were on a chain or network of their own, and have not been seen to agree for long enough."""
 
@@ -88,7 +91,8 @@ class Oracle:
         now, serving = self.world.clock.now(), self.who_serves()
         self.taken -= serving
         told = frozenset(name for name, seen in sightings.items() if seen.verdict is Verdict.OK)
-        self.glances[now] = Glance(self.rules, serving, told, self._note_apart(told, now))
+        missing = frozenset(name for name, seen in sightings.items() if seen.verdict is Verdict.NOT_ASKED)
+        self.glances[now] = Glance(self.rules, serving, told, missing, self._note_apart(told, now))
         for key, host in self.world.hosts.items():
             if self.world.is_up(host):
                 self.missed.pop(key, None)
@@ -175,7 +179,9 @@ class Oracle:
         self.taken -= others | ({instance.relay} if self.serves(host) else frozenset())
         if not self.serves(host) or instance.relay in others:
             return
-        if glance is not None and instance.relay in glance.told_to_serve - glance.apart:  # else exception 3 or 4
+        if (
+            glance is not None and instance.relay in (glance.told_to_serve | glance.not_told) - glance.apart
+        ):  # else exception 3 or 4
             self._judge_budget(host, others, glance)
             self._judge_region(host, others, glance)
         self.taken.add(instance.relay)
