@@ -68,6 +68,9 @@ def plan_fleet(look: Look) -> Plan:
     for slot in _most_out_first(slots, views):
         view, step = _plan_slot(slot, views[slot.relay.name], rendered[slot.relay.name], look, budget, planned)
         step = step or _wait_for_reload(view, rendered[view.name], reachable, look)
+        quarantine = judged.quarantines.get(view.name)
+        if isinstance(step, Hold) and step.wanted == "serve" and quarantine is not None:
+            step = replace(step, passes=quarantine.agreeing_since is not None)
         views[view.name] = view
         if isinstance(step, Deploy) and step.disturbs:
             budget = budget.take(view.name, view.region)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation, Verdict
@@ -104,6 +105,7 @@ def find_missing_peers(rendered: RenderedRelay, peers: frozenset[str], reachable
     return tuple(sorted(missing))
 
 
+@lru_cache(maxsize=32_768)
 def plain_address(text: str) -> str | None:
     """Return an IP address as everybody else writes it; None for a name."""
     try:
@@ -114,12 +116,19 @@ def plain_address(text: str) -> str | None:
     return str(mapped or address)
 
 
-def _list_groups(rendered: RenderedRelay) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield each local root group of a rendered topology: how many peers it keeps, and its members with an IP address."""
-    text = next((file.content for file in rendered.files if file.path == TOPOLOGY), "{}")
+def _list_groups(rendered: RenderedRelay) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """List each local root group of a rendered topology: how many peers it keeps, and its members with an IP address."""
+    return _read_groups(next((file.content for file in rendered.files if file.path == TOPOLOGY), "{}"))
+
+
+@lru_cache(maxsize=32_768)  # as many as rendered relays are remembered
+def _read_groups(text: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    groups = []
     for group in json.loads(text).get("localRoots", ()):
         members = (plain_address(point["address"]) for point in group["accessPoints"])
-        yield group.get("valency", group.get("hotValency", 0)), tuple(member for member in members if member)
+        keeps = group.get("valency", group.get("hotValency", 0))
+        groups.append((keeps, tuple(member for member in members if member)))
+    return tuple(groups)
 
 
 def _list_ages(seen: Observation, now: datetime) -> Mapping[str, timedelta]:

@@ -52,7 +52,7 @@ def plan_step(
         return staging, _unless_waiting(stage, "stage", look)
     if view.pending is not None:
         return view, _plan_deploy(view, instance, facts, rendered, look, budget)
-    return view, _wait_for_node(view, facts, look) or _wait_for_replacement(view, instance, look)
+    return view, _wait_for_node(view, facts) or _wait_for_replacement(view, instance, look)
 
 
 def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, spec: FleetSpec) -> RelayView:
@@ -155,15 +155,12 @@ def _plan_deploy(
     return Deploy(view.name, instance, rendered, change, disturbs, what)
 
 
-def _wait_for_node(view: RelayView, facts: HostFacts, look: Look) -> Hold | None:
+def _wait_for_node(view: RelayView, facts: HostFacts) -> Hold | None:
     if facts.firewall_pending:
         return Hold(view.name, "deploy", "firewall rules wait for their confirmation or their undoing", passes=True)
     if view.phase in (Phase.SYNCING, Phase.DEPLOYING):
         return Hold(view.name, "serve", view.reason, passes=True)
-    if view.phase is Phase.QUARANTINED:
-        before = look.record.evidence.quarantines.get(view.name)
-        return Hold(view.name, "serve", view.reason, passes=before is not None and before.agreeing_since is not None)
-    if view.phase is Phase.UNKNOWN:
+    if view.phase in (Phase.QUARANTINED, Phase.UNKNOWN):
         return Hold(view.name, "serve", view.reason)
     return None
 

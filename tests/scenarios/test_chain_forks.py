@@ -172,6 +172,15 @@ def test_a_relay_comes_back_after_it_has_agreed_for_a_while(made: Rehearsal) -> 
     assert EU1 in published(found)
 
 
+def test_an_apply_waits_for_a_relay_that_agrees_again_and_takes_it_back(made: Rehearsal) -> None:
+    fork(made, EU1, blocks=3)
+    assert quarantined(follow(made, 6)) == {EU1}
+    del made.world.chain.branches[EU1]
+    ending, last = made.run()
+    assert ending is Ending.CONVERGED
+    assert quarantined(last) == set()
+
+
 def test_a_relay_that_agrees_only_now_and_then_stays_in_quarantine(made: Rehearsal) -> None:
     fork(made, EU1, blocks=3)
     follow(made, 6)
