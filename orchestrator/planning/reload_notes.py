@@ -7,7 +7,7 @@ because it is in the sensitive state of a node that trusts nobody but its bootst
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from orchestrator.spec.network import NetworkFiles as NetworkFiles  # noqa: PLC0414 - lives with the folder it is read from
 
@@ -36,7 +37,12 @@ class RenderedFile:
     @property
     def sha256(self) -> str:
         """Checksum of the content, as the host computes it."""
-        return hashlib.sha256(self.content.encode()).hexdigest()
+        return _digest(self.content)
+
+
+@lru_cache(maxsize=32_768)  # every look compares every file with what lies on its host
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ class Controller:
         partners = [partner.name for partner in spec.partners]
         wire = SimulatedWire(world, partners, spec.network.magic, spec.health.max_tip_age)
         self.background = MortalBackground(world, self.oracle, self.durations, lambda: self.token)
-        self._eyes = Eyes(cloud, hosts, WatchedWire(wire, self.oracle.note_look))
+        self._eyes = Eyes(cloud, hosts, WatchedWire(wire, self.oracle.note_look), at_once=False)
         store: Any = self.store
         self._hands = Hands(cloud, hosts, store, world.clock, SimulatedKeys(), self.background)
 

@@ -61,7 +61,9 @@ class Rehearsal:
         partners = [partner.name for partner in spec.partners]
         wire = SimulatedWire(self.world, partners, spec.network.magic, spec.health.max_tip_age)
         background = VirtualBackground(clock, self._duration)
-        return Eyes(cloud, hosts, wire), Hands(cloud, hosts, self.store, clock, SimulatedKeys(), background)
+        return Eyes(cloud, hosts, wire, at_once=False), Hands(
+            cloud, hosts, self.store, clock, SimulatedKeys(), background
+        )
 
     def _duration(self, name: str) -> timedelta:
         durations = self.world.durations
