@@ -25,7 +25,7 @@ from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, Simulat
 from orchestrator.simulation.rehearsal import AUTHORIZED_KEY
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import VirtualBackground
-from orchestrator.simulation.world import SimulatedDeath, World
+from orchestrator.simulation.world import SimulatedDeath, SimulatedHost, World
 from orchestrator.spec.model import FleetSpec
 
 
@@ -117,6 +117,8 @@ class MortalBackground(VirtualBackground):
         self._oracle = oracle
         self._token = token
         self.works: list[Work] = []
+        self.worked_on: dict[str, list[SimulatedHost]] = {}
+        """Hosts on which a playbook goes on without its controller, by its name."""
 
     def start(self, name: str, work: Callable[[], None]) -> None:
         """Run `work` once its time has passed, unless its controller was killed with it by then."""
@@ -134,6 +136,9 @@ class MortalBackground(VirtualBackground):
                 work()
             finally:
                 begun.ended = True
+                if not any(each.name == name and not (each.ended or each.killed) for each in self.works):
+                    for host in self.worked_on.pop(name, ()):
+                        host.working = ""
                 oracle.decided, oracle.acting = before
 
         super().start(name, act)
@@ -205,6 +210,7 @@ class Controller:
             flying = in_flight.get(host.instance.relay)
             if flying is not None and flying.intent in going_on and self.world.is_up(host):
                 host.working = flying.intent
+                self.background.worked_on.setdefault(flying.intent, []).append(host)
 
     def _report(self, _found: Round, _in_flight: Mapping[str, InFlight]) -> None:
         self.renew()

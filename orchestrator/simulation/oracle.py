@@ -184,7 +184,7 @@ class Oracle:
         ):  # else exception 3 or 4
             self._judge_budget(host, others, glance)
             self._judge_region(host, others, glance)
-        self.taken.add(instance.relay)
+            self.taken.add(instance.relay)  # else it is as if it had gone out by itself, just now
 
     def _judge_budget(self, host: SimulatedHost, others: frozenset[str], glance: Glance) -> None:
         """Who is out that the controller could know of, by exceptions 1 and 2, and this relay."""

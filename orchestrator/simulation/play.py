@@ -285,7 +285,7 @@ class _Play:
         self._note(lambda: f"all is mended; the last fleet file: {self._file}")
         self._clock.pass_by(3600)  # frozen controllers wake up, orphans end
         self._clock.between_looks = self._be_patient
-        for _ in range(MOST_APPLIES):
+        for applies in range(MOST_APPLIES):
             self._confirmed |= self._asked | {f"dark-region:{region}" for region, _ in self._file.counts}
             self._patience = MOST_ROUNDS
             ending = self._apply()
@@ -294,6 +294,8 @@ class _Play:
             if ending is Ending.CONVERGED and not self._find_faults():
                 self._stay()
                 return
+            if ending is Ending.HELD and applies > 0:  # a split waits for somebody to rule
+                self._happen(Act("pin"))
             self._clock.pass_by(300)
         self._oracle.breaches.append(f"never became whole: {'; '.join(self._find_faults()) or 'holds remain'}")
 

@@ -17,7 +17,7 @@ from orchestrator.simulation.world import Effect, SimulatedHost
 from tests.scenarios.builders import SMALL, fleet_spec, serving_fleet, wanted
 from tests.scenarios.judge import host_of
 
-STEPS = 60
+STEPS = 40
 PORTIONS = 8
 SEEDS = 200
 EU1, EU2, US1, US2 = (f"demo-{region}-0{n}" for region in sorted(SMALL) for n in (1, 2))
