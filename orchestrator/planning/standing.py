@@ -57,10 +57,18 @@ def _doubt_serving(view: RelayView, verdict: ChainVerdict, look: Look) -> RelayV
         # Its age alone looked fine: then our own clock is slow, and the others' tips tell.
         text = f"its tip is {behind:.0f} s behind the others', at most {allowed:.0f} s is allowed: {verdict.text}"
         return replace(view, phase=Phase.SYNCING, health=Health.UNHEALTHY, reason=text)
-    if behind is not None and behind < -allowed:
+    if behind is not None and behind < -allowed and not _is_fresh_as_partners(view.name, allowed, look):
         text = f"its tip is {-behind:.0f} s ahead of the others', as none of this chain can be: {verdict.text}"
         return replace(view, phase=Phase.SYNCING, health=Health.UNHEALTHY, reason=text)
     return view
+
+
+def _is_fresh_as_partners(relay: str, allowed: float, look: Look) -> bool:
+    """Whether by the clock that shows a partner fresh it is fresh, too, and not in the future: then the others are stale."""
+    seen = look.seen.sightings
+    age = seen[relay].tip_age_seconds
+    fresh = any(p.name in seen and seen[p.name].verdict is Verdict.OK for p in look.spec.partners)
+    return fresh and age is not None and age >= -allowed
 
 
 def _is_stale(relay: str, seen: Observation) -> bool:

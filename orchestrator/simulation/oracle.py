@@ -54,6 +54,8 @@ class Glance:
     """By the wire; lies among it."""
     not_told: frozenset[str]
     """Relays whose probe is missing."""
+    missed: Mapping[str, datetime]
+    """Since when hosts have not answered, in looks in a row."""
     apart: frozenset[str]
     """Relays that were on a chain or network of their own, and have not been seen to agree for long enough."""
 
@@ -91,16 +93,19 @@ class Oracle:
         now, serving = self.world.clock.now(), self.who_serves()
         self.taken -= serving
         told = frozenset(name for name, seen in sightings.items() if seen.verdict is Verdict.OK)
+        self._note_missed(now)
         missing = frozenset(name for name, seen in sightings.items() if seen.verdict is Verdict.NOT_ASKED)
-        self.glances[now] = Glance(self.rules, serving, told, missing, self._note_apart(told, now))
+        self.glances[now] = Glance(self.rules, serving, told, missing, dict(self.missed), self._note_apart(told, now))
+        there = len(serving & self.rules.wanted.keys())
+        if self.fewest is not None or there == len(self.rules.wanted):
+            self.fewest = min(there, self.fewest if self.fewest is not None else there)
+
+    def _note_missed(self, now: datetime) -> None:
         for key, host in self.world.hosts.items():
             if self.world.is_up(host):
                 self.missed.pop(key, None)
             elif host.instance.state is InstanceState.RUNNING:
                 self.missed.setdefault(key, now)
-        there = len(serving & self.rules.wanted.keys())
-        if self.fewest is not None or there == len(self.rules.wanted):
-            self.fewest = min(there, self.fewest if self.fewest is not None else there)
 
     def _note_apart(self, told: frozenset[str], now: datetime) -> frozenset[str]:
         """Name the relays that may be in quarantine, by what the world did to them."""
@@ -233,8 +238,8 @@ class Oracle:
         """Nothing ends that was not stopped, unless it is dead or never was deployed."""
         if host.instance.state is not InstanceState.RUNNING or not host.files or host.node_started is None:
             return
-        since = self.missed.get(host.instance.instance_id)
         glance, decided = self._glance(), self.decided or self.world.clock.now()
+        since = glance.missed.get(host.instance.instance_id) if glance is not None else None
         if since is not None and glance is not None and decided - since >= glance.rules.replace_after:
             return
         self._breach(f"{host.instance.instance_id} of {host.instance.relay} is ended while its node runs")

@@ -152,5 +152,6 @@ def test_a_peer_that_never_stops_talking_is_left_with_a_verdict(first, endless):
                 writer.write(endless * 1000)
                 await writer.drain()
 
+    # Which comes first, the end of our patience or of the room for what was not asked for, is the machine's affair.
     hasty_but_busy = ProbeTimeouts(connect=LONG, handshake=LONG, answer=timedelta(seconds=5))
-    assert probing(flood, hasty_but_busy).verdict in {Verdict.OK, Verdict.PROTOCOL_ERROR}
+    assert probing(flood, hasty_but_busy).verdict in {Verdict.OK, Verdict.PROTOCOL_ERROR, Verdict.ANSWER_TIMEOUT}
