@@ -12,16 +12,16 @@ from orchestrator.execution.execute import Event
 from orchestrator.fleet.observation import Verdict
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.look import Wanted
+from orchestrator.simulation.between_looks import Interrupted, StoryClock
 from orchestrator.simulation.controllers import Controller, MortalStore
 from orchestrator.simulation.faults import Durations
 from orchestrator.simulation.happening import let_happen
-from orchestrator.simulation.oracle import Oracle, Rules
-from orchestrator.simulation.play import Interrupted, StoryClock
+from orchestrator.simulation.oracle import Oracle
+from orchestrator.simulation.rules import rules_of
 from orchestrator.simulation.scenario import FAULTS, RELEASES, Scenario, TimedFault
 from orchestrator.simulation.schedule import Break, Hand, Mend
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.world import World
-from orchestrator.spec.model import FleetSpec
 
 PATIENCE = timedelta(hours=24)
 """For so long an apply is watched that does not end."""
@@ -65,7 +65,7 @@ class _Drill:
         self._clock = StoryClock()
         self._world = World(self._clock, self._draw_durations())
         self._store = MemoryStore(wanted.spec.fleet)
-        self._oracle = Oracle(self._world, _rules(wanted.spec, frozenset()))
+        self._oracle = Oracle(self._world, rules_of(wanted.spec, frozenset()))
         self._story: list[tuple[float, str]] = []
         self._began = self._clock.now()
 
@@ -73,7 +73,7 @@ class _Drill:
         if before is not None:
             self._controller(before).apply()
             self._story.clear()
-        self._oracle = Oracle(self._world, _rules(self._wanted.spec, confirmed))
+        self._oracle = Oracle(self._world, rules_of(self._wanted.spec, confirmed))
         self._world.witness = self._oracle.witness
         self._began = self._clock.now()
         for fault in scenario.faults:
@@ -177,16 +177,3 @@ class _Drill:
 
     def _note(self, text: str) -> None:
         self._story.append((self._seconds(), text))
-
-
-def _rules(spec: FleetSpec, confirmed: frozenset[str]) -> Rules:
-    return Rules(
-        wanted={relay.name: relay.region for relay in wanted_relays(spec)},
-        most_out=spec.rollout.max_unavailable,
-        most_out_per_region=spec.rollout.max_unavailable_per_region,
-        replace_after=spec.rollout.replace_after,
-        return_after=spec.trust.return_after,
-        max_tip_age=spec.health.max_tip_age,
-        verified=frozenset(artifact.sha256 for builds in spec.releases.values() for artifact in builds.values()),
-        confirmed=confirmed,
-    )

@@ -19,29 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from orchestrator.fleet.observation import InstanceState, Sighting, Verdict
 from orchestrator.simulation.chain import SLOTS_A_BLOCK
+from orchestrator.simulation.rules import Rules
 from orchestrator.simulation.world import Effect, SimulatedHost, World
-
-ENDED = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the fleet file in force asks for, in the words of this oracle."""
-
-    wanted: Mapping[str, str]
-    """Relay → region."""
-    most_out: int
-    most_out_per_region: int
-    replace_after: timedelta
-    max_tip_age: timedelta
-    return_after: timedelta
-    verified: frozenset[str]
-    """Checksums of the releases that are what they should be."""
-    confirmed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,27 +247,6 @@ class Oracle:
 
     def _breach(self, text: str) -> None:
         self.breaches.append(text)
-
-
-def find_leftovers(world: World, wanted: Collection[str]) -> list[str]:
-    """Return what is doubled, leaked or missing at the end, when everybody has had the time to mend it."""
-    living = [host for host in world.hosts.values() if host.instance.state not in ENDED]
-    holders = {host.instance.instance_id for host in living}
-    found = []
-    for what, relays in (
-        ("instances", [host.instance.relay for host in living]),
-        ("disks", [relay for _, _, relay, _ in world.volumes.values()]),
-        ("addresses", [relay for _, relay, _ in world.addresses.values()]),
-    ):
-        found += [
-            f"{relay} has {relays.count(relay)} {what}"
-            for relay in sorted({*wanted, *relays})
-            if relays.count(relay) != (relay in wanted)
-        ]
-    things = {**world.volumes, **world.addresses}
-    found += [f"{name} hangs on {held[-1]}, which is gone" for name, held in things.items() if held[-1] not in holders]
-    found += [f"{host.instance.instance_id} still has its one-time key" for host in living if not host.one_time_wiped]
-    return found
 
 
 def _region_of(relay: str) -> str:

@@ -7,33 +7,19 @@ fleet file again and again with every confirmation that is asked for, and the fl
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from random import Random
 
-from orchestrator.errors import FleetError, PlanRefused
 from orchestrator.execution.cycle import Ending
-from orchestrator.execution.execute import Event
 from orchestrator.fleet.record import Pin
-from orchestrator.fleet.relay import wanted_relays
 from orchestrator.rendering.values import Templates
+from orchestrator.simulation.between_looks import Frozen, Interrupted
 from orchestrator.simulation.controllers import Controller, MortalStore
-from orchestrator.simulation.faults import Durations, Faults, ReleaseFault
-from orchestrator.simulation.fleets import (
-    BAD_RELEASES,
-    FLEET,
-    GOOD_RELEASES,
-    UNVERIFIABLE,
-    make_wanted,
-)
+from orchestrator.simulation.fleets import GOOD_RELEASES, make_wanted
 from orchestrator.simulation.happening import let_happen
-from orchestrator.simulation.oracle import Oracle, Rules, find_leftovers
+from orchestrator.simulation.leftovers import find_leftovers
 from orchestrator.simulation.schedule import Act, Crash, Edit, Freeze, Pass, Schedule, Step
-from orchestrator.simulation.store import MemoryStore
-from orchestrator.simulation.time import BEGINNING, VirtualClock
-from orchestrator.simulation.world import SimulatedDeath, World
+from orchestrator.simulation.stage import Stage, bad_releases
 
 MOST_APPLIES = 60
 """At the end, with all mended: more than any fleet needs that ever becomes whole."""
@@ -43,33 +29,6 @@ MOST_ROUNDS = 3000
 
 IDLE_FACTOR = 5
 """Time that passes while no controller is at work passes this many times as fast."""
-
-
-class Interrupted(BaseException):
-    """The operator presses Ctrl-C: what was started ends, and nothing more begins."""
-
-
-class Frozen(BaseException):
-    """The controller stands still."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-
-class StoryClock(VirtualClock):
-    """A clock to which something happens whenever the controller waits between two looks."""
-
-    between_looks: Callable[[], None] = staticmethod(lambda: None)
-
-    def wait(self, seconds: float, until: Callable[[], bool]) -> None:
-        """Wait, as the cycle does between two rounds."""
-        self.between_looks()
-        super().wait(seconds, until)
-
-    def pass_by(self, seconds: float) -> None:
-        """Let time pass while nobody waits."""
-        super().wait(seconds, until=lambda: False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +47,14 @@ def play(schedule: Schedule, templates: Templates, *, tell: bool = False) -> Out
     return _Play(schedule, templates, tell=tell).run()
 
 
-class _Play:
+class _Play(Stage):
     def __init__(self, schedule: Schedule, templates: Templates, *, tell: bool) -> None:
+        super().__init__(schedule.seed, schedule.file, templates, tell=tell)
         self._schedule = schedule
-        self._templates = templates
-        self._tell = tell
-        self._random = Random(f"{schedule.seed}: durations")  # noqa: S311 - chance that repeats is what is wanted
-        self._file = schedule.file
-        self._clock = StoryClock()
-        self._world = World(self._clock, self._draw_durations(), _bad_releases())
-        self._store = MemoryStore(FLEET)
-        self._confirmed: frozenset[str] = frozenset()
-        self._asked: frozenset[str] = frozenset()
-        self._oracle = Oracle(self._world, self._rules())
-        self._world.witness = self._oracle.witness
         self._steps: Iterator[Step] = iter(schedule.steps)
-        self._controllers = 0
-        self._controller: Controller | None = None
         self._rounds = 0
-        self._crash: Crash | None = None
+        self._patience = MOST_ROUNDS
         self._over = False
-        self._story: list[str] = []
 
     def run(self) -> Outcome:
         """Live through it all."""
@@ -128,76 +74,6 @@ class _Play:
             tuple(self._oracle.breaches),
             tuple(self._story),
         )
-
-    # --- controllers -------------------------------------------------------------------------------------------------
-
-    def _apply(self) -> Ending | None:
-        """Let one controller apply the fleet file, until it settles or something ends it."""
-        self._controllers += 1
-        self._store.save_confirmations(self._confirmed)
-        self._oracle.rules = self._rules()
-        store = MortalStore(self._store, self._oracle.note_published)
-        wanted = make_wanted(self._file, self._templates)
-        holder = f"controller {self._controllers}"
-        controller = Controller(holder, wanted, self._world, self._oracle, store, self._duration, self._hear)
-        self._controller = controller
-        self._note(lambda: f"{holder} applies")
-        try:
-            ending, last = controller.apply()
-        except SimulatedDeath:
-            self._bury(controller)
-        except Frozen as frozen:
-            self._freeze(controller, frozen.seconds)
-        except Interrupted:
-            self._note(lambda: f"{holder} is interrupted")
-            self._let_end(controller)
-        except FleetError as error:
-            self._stopped(controller, error)
-        except Exception as error:  # noqa: BLE001 - a defect of the controller is a finding
-            self._oracle.breaches.append(f"{holder} broke down: {type(error).__name__}: {error}")
-        else:
-            self._note(lambda: f"{holder} ends: {ending.value}; {'; '.join(_tell_hold(h) for h in last.plan.holds)}")
-            controller.leave()
-            return ending
-        finally:
-            self._controller = None
-        return None
-
-    def _bury(self, controller: Controller) -> None:
-        crash = self._crash
-        orphans = crash is not None and crash.orphans
-        self._note(lambda: f"{controller.holder} dies{', its playbooks go on' if orphans else ''}")
-        controller.die(orphans=orphans)
-        self._world.crash_at, self._crash = None, None
-        self._clock.pass_by(controller.wanted.spec.controller.lease.total_seconds() + 1)
-
-    def _freeze(self, controller: Controller, seconds: int) -> None:
-        """Let it stand still; the next one waits for the lease, and the frozen one wakes up beside it."""
-        self._note(lambda: f"{controller.holder} freezes for {seconds} s")
-        self._world.crash_at, self._crash, controller.store.die_before_write = None, None, None
-        self._clock.delay(timedelta(seconds=seconds))
-        self._clock.pass_by(controller.wanted.spec.controller.lease.total_seconds() + 1)
-
-    def _let_end(self, controller: Controller) -> None:
-        """Wait for what was started, keeping the lease."""
-        try:
-            for _ in range(MOST_ROUNDS):
-                if not controller.background.busy():
-                    break
-                controller.renew()
-                self._clock.pass_by(10)
-        except SimulatedDeath:
-            self._bury(controller)
-            return
-        controller.leave()
-
-    def _stopped(self, controller: Controller, error: FleetError) -> None:
-        self._note(lambda: f"{controller.holder} stops: {error.message}")
-        if isinstance(error, PlanRefused):
-            self._asked |= frozenset(re.findall(r"--confirm ([^\s`;,]+)", error.message))
-            if "defect" in error.message:
-                self._oracle.breaches.append(f"a plan was refused as defective: {error.message}")
-        self._let_end(controller)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -275,7 +151,7 @@ class _Play:
     def _finish(self) -> None:
         """Mend everything, apply until all is well, and see that it stays so."""
         world = self._world
-        world.faults, world.crash_at, self._crash = _bad_releases(), None, None
+        world.faults, world.crash_at, self._crash = bad_releases(), None, None
         world.chain.branches.clear()
         world.chain.stalled_at.clear()
         world.made_by_release.clear()
@@ -298,8 +174,6 @@ class _Play:
                 self._happen(Act("pin"))
             self._clock.pass_by(300)
         self._oracle.breaches.append(f"never became whole: {'; '.join(self._find_faults()) or 'holds remain'}")
-
-    _patience = MOST_ROUNDS
 
     def _be_patient(self) -> None:
         self._rounds += 1
@@ -331,59 +205,5 @@ class _Play:
         lacking = sorted(wanted.keys() - self._oracle.who_serves())
         # A launch that was never answered is repeated, key and all, should it ever be needed again.
         locked = [i.token for i in self._store.load().intents if i.request_json and (i.instance_id or i.refused)]
-        return [
-            *find_leftovers(self._world, wanted),
-            *(f"{relay} does not serve" for relay in lacking),
-            *(f"{token} keeps a one-time key in the store" for token in locked),
-        ]
-
-    # --- what everything follows from --------------------------------------------------------------------------------
-
-    def _rules(self) -> Rules:
-        spec = make_wanted(self._file, self._templates).spec
-        verified = {artifact.sha256 for builds in spec.releases.values() for artifact in builds.values()}
-        return Rules(
-            wanted={relay.name: relay.region for relay in wanted_relays(spec)},
-            most_out=spec.rollout.max_unavailable,
-            most_out_per_region=spec.rollout.max_unavailable_per_region,
-            replace_after=spec.rollout.replace_after,
-            return_after=spec.trust.return_after,
-            max_tip_age=spec.health.max_tip_age,
-            verified=frozenset(verified - set(UNVERIFIABLE.values())),
-            confirmed=self._confirmed,
-        )
-
-    def _draw_durations(self) -> Durations:
-        draw = self._random.choice
-        return Durations(
-            boot=timedelta(seconds=draw((20, 40, 90))),
-            stop=timedelta(seconds=draw((5, 20, 60))),
-            replay=timedelta(seconds=draw((20, 60, 240))),
-            unseen=timedelta(seconds=draw((0, 0, 10, 40))),
-        )
-
-    def _duration(self, name: str) -> timedelta:
-        durations = self._world.durations
-        usual = {"launch": durations.launch, "furnish": durations.furnish, "stage": durations.stage}
-        base = usual.get(name.split(maxsplit=1)[0], durations.run)
-        return base * self._random.choice((0.5, 1.0, 1.0, 2.0)) * self._world.faults.slow_work
-
-    def _hear(self, event: Event) -> None:
-        self._note(lambda: f"{event.relay}: {event.intent} {event.outcome}: {event.text}")
-
-    def _note(self, text: Callable[[], str]) -> None:
-        """Write down a line of the story, if anybody is to read it."""
-        if self._tell:
-            seconds = (self._clock.now() - BEGINNING).total_seconds()
-            self._story.append(f"{seconds:8.0f} s  {text()}")
-
-
-def _bad_releases() -> Faults:
-    return Faults(
-        bad_releases=dict(zip(BAD_RELEASES.values(), ReleaseFault, strict=True)),
-        unverifiable=set(UNVERIFIABLE.values()),
-    )
-
-
-def _tell_hold(hold: object) -> str:
-    return f"{getattr(hold, 'relay', '')} {getattr(hold, 'wanted', '')}: {getattr(hold, 'because', '')}"
+        kept = [f"{token} keeps a one-time key in the store" for token in locked]
+        return [*find_leftovers(self._world, wanted), *(f"{relay} does not serve" for relay in lacking), *kept]
