@@ -52,11 +52,10 @@ def relays(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def settle(wide: Fleet, watch: Watch) -> None:
-    """Clear what was told to anybody, and let the fleet agree again."""
+    """Clear what was told to anybody, and let the fleet agree again: who comes back is the word of an apply."""
     for relay in sorted(watch.guilty):
         fault(wide, watch, relay, "clear")
-    wait_for(lambda: all(relay["phase"] == "serving" for relay in relays(status(wide)).values()))
-    wide.converge()
+    wait_for(lambda: wide.apply().code == 0)
 
 
 def block_of(watch: Watch, name: str) -> int:
