@@ -34,8 +34,8 @@ def apply_judgement(view: RelayView, judged: Judgement, look: Look) -> RelayView
         reason = quarantine.evidence
         if quarantine.agreeing_since is not None:
             seconds = (look.now - quarantine.agreeing_since).total_seconds()
-            left = look.spec.trust.return_after.total_seconds() - seconds
-            reason = f"{reason}; agrees again for {seconds:.0f} s, comes back in {left:.0f} s"
+            needed = look.spec.trust.return_after.total_seconds()
+            reason = f"{reason}; agrees again for {seconds:.0f} of {needed:.0f} s, then an apply takes it back"
         return replace(view, phase=Phase.QUARANTINED, health=Health.UNHEALTHY, reason=reason)
     if verdict is None:
         return view

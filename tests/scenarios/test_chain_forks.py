@@ -165,7 +165,7 @@ def test_a_relay_comes_back_after_it_has_agreed_for_a_while(made: Rehearsal) -> 
     assert quarantined(follow(made, 6)) == {EU1}
     del made.world.chain.branches[EU1]
     found = follow(made, 1)
-    assert "agrees again for 0 s" in view_of(found, EU1).reason
+    assert "agrees again for 0 of 300 s" in view_of(found, EU1).reason
     assert quarantined(follow(made, 9)) == {EU1}
     found = follow(made, 1)
     assert quarantined(found) == set()
