@@ -113,6 +113,6 @@ def _same_region(one: str, other: str) -> bool:
     return one.rpartition("-")[0] == other.rpartition("-")[0]
 
 
-def name_some(names: Sequence[str]) -> str:
-    """Return the first three names, and how many more there are."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def name_some(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -8,11 +8,13 @@ since. One that merely lags contradicts nobody: it may fit into several camps, a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import Sighting, Verdict
+from orchestrator.fleet.record import Suspicion
+from orchestrator.planning.budget import name_some
 
 Heights = Mapping[ChainPoint, int]
 """Block number of every point that may be named."""
@@ -109,6 +111,11 @@ class Parting:
         return max(block - self.common_block, 0) if self.common_block is not None else None
 
 
+def recall_parting(found: Suspicion) -> Parting:
+    """Return where earlier looks saw a witness leave the others' chain."""
+    return Parting(found.common, found.common_block, found.parted_block)
+
+
 def find_parting(
     witness: Witness, chain: frozenset[ChainPoint], rejected: frozenset[ChainPoint], heights: Heights
 ) -> Parting | None:
@@ -169,7 +176,7 @@ def _was_apart(one: Witness, other: Witness, heights: Heights, fork_depth: int, 
     return common is None or (parting.common_block is not None and heights[common] <= parting.common_block)
 
 
-def describe_camp(camp: Camp, names: int = 3) -> str:
+def describe_camp(camp: Camp) -> str:
     """Return who is in a camp, by release: `3 relays (2 on 10.6.2, 1 on 10.5.1: …), partners alpha`."""
     parts = []
     if camp.relays:
@@ -178,9 +185,9 @@ def describe_camp(camp: Camp, names: int = 3) -> str:
             f"{sum(1 for m in camp.relays if (m.release or 'unknown release') == release)} on {release}"
             for release in releases
         )
-        parts.append(f"{_count(len(camp.relays), 'relay')} ({counts}: {_some(camp.relays, names)})")
+        parts.append(f"{_count(len(camp.relays), 'relay')} ({counts}: {_some(camp.relays)})")
     if camp.partners:
-        parts.append(f"{_count(len(camp.partners), 'partner')} ({_some(camp.partners, names)})")
+        parts.append(f"{_count(len(camp.partners), 'partner')} ({_some(camp.partners)})")
     head = camp.members[0]
     return f"{' and '.join(parts)} at {head.tip.short}, block {head.block}"
 
@@ -189,6 +196,5 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _some(members: Sequence[Witness], names: int) -> str:
-    listed = sorted(member.name for member in members)
-    return ", ".join(listed[:names]) + (f" and {len(listed) - names} more" if len(listed) > names else "")
+def _some(members: Iterable[Witness]) -> str:
+    return name_some(sorted(member.name for member in members))

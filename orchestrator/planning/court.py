@@ -13,7 +13,7 @@ from statistics import median_high, median_low
 from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint
-from orchestrator.planning.camps import Camp, Heights, Parting, Witness, describe_camp, find_camps
+from orchestrator.planning.camps import Camp, Heights, Witness, describe_camp, find_camps, recall_parting
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Side
 
@@ -59,10 +59,7 @@ def open_court(look: Look, heights: Heights, witnesses: Sequence[Witness]) -> Co
     pin = look.record.pin
     against = frozenset(w.name for w in witnesses if pin is not None and _contradicts(w, pin.point))
     loyal = [witness for witness in witnesses if witness.name not in against]
-    known = {
-        name: Parting(found.common, found.common_block, found.parted_block)
-        for name, found in look.record.evidence.suspicions.items()
-    }
+    known = {name: recall_parting(found) for name, found in look.record.evidence.suspicions.items()}
     camps = find_camps(loyal, heights, look.spec.trust.fork_depth, known)
     if pin is not None and not any(pin.point in witness.has for witness in witnesses):
         return Court(look, heights, camps, None, frozenset(), pin_is_held=False)

@@ -5,7 +5,7 @@ A figure that is absent says nothing. Readiness stays the wire's verdict: what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -135,9 +135,3 @@ def describe_span(span: timedelta) -> str:
         return f"{round(seconds / 60)} min"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def describe_names(names: Sequence[str], most: int = 5) -> str:
-    """Return names in a row, the last of many counted only."""
-    listed = ", ".join(names[:most])
-    return f"{listed} and {len(names) - most} more" if len(names) > most else listed

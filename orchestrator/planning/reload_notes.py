@@ -10,11 +10,12 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from ipaddress import ip_address
 
+from orchestrator.fleet.address import plain_address
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation, Verdict
+from orchestrator.planning.budget import name_some
 from orchestrator.planning.mesh import relay_addresses
-from orchestrator.planning.node_notes import describe_names, describe_span
+from orchestrator.planning.node_notes import describe_span
 from orchestrator.rendering.layout import TOPOLOGY
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.spec.model import FleetSpec
@@ -87,7 +88,7 @@ def why_reload_not_taken(
         return None
     logged = ", which its log confirms," if facts.reload_logged else ""
     return (
-        f"reloaded its topology {describe_span(ago)} ago{logged} and has no connection with {describe_names(missing)}, "
+        f"reloaded its topology {describe_span(ago)} ago{logged} and has no connection with {name_some(missing, 5)}, "
         "named there as local roots and reachable: a node in its sensitive state passes over them"
     )
 
@@ -103,17 +104,6 @@ def find_missing_peers(rendered: RenderedRelay, peers: frozenset[str], reachable
         if absent and kept < min(wanted, len(known)):
             missing += absent
     return tuple(sorted(missing))
-
-
-@lru_cache(maxsize=32_768)
-def plain_address(text: str) -> str | None:
-    """Return an IP address as everybody else writes it; None for a name."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return str(mapped or address)
 
 
 def _list_groups(rendered: RenderedRelay) -> tuple[tuple[int, tuple[str, ...]], ...]:

@@ -17,11 +17,11 @@ from orchestrator.fleet.record import Evidence, Quarantine, Suspicion
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.camps import (
     TOLD,
-    Parting,
     Witness,
     find_common,
     find_parting,
     make_witness,
+    recall_parting,
 )
 from orchestrator.planning.court import Court, list_sides, open_court, weigh_camps
 from orchestrator.planning.freshness import warn_of_clock, why_all_stale
@@ -156,7 +156,7 @@ def _suspect(witness: Witness, before: Suspicion | None, court: Court) -> Suspic
         before = Suspicion(witness.name, *place, looks=0, newest_lacking=None, since=court.look.now)
     found = replace(before, parted_block=min(before.parted_block, parting.parted_block))
     lacking = max((court.chain & witness.asked) - witness.has, default=None)
-    deep = witness.block - found.parted_block + 1 > court.look.spec.trust.fork_depth
+    deep = recall_parting(found).least_depth(witness.block) > court.look.spec.trust.fork_depth
     news = lacking is not None and (found.newest_lacking is None or lacking.slot > found.newest_lacking.slot)
     if not (deep and news) or witness.name in court.spared:
         return found
@@ -209,7 +209,7 @@ def _judge_suspicion(witness: Witness, suspicion: Suspicion, court: Court) -> Ch
 
 
 def _describe_depth(witness: Witness, found: Suspicion) -> str:
-    parting = Parting(found.common, found.common_block, found.parted_block)
+    parting = recall_parting(found)
     return _count_between(parting.least_depth(witness.block), parting.most_depth(witness.block))
 
 
@@ -226,7 +226,7 @@ def _judge_place(name: str, witness: Witness, suspicion: Suspicion | None, court
     middle = court.middle
     assert middle is not None  # noqa: S101 - a reference camp has one
     if suspicion is not None:
-        most = Parting(suspicion.common, suspicion.common_block, suspicion.parted_block).most_depth(witness.block)
+        most = recall_parting(suspicion).most_depth(witness.block)
         if most is None or most > depth:
             what = f"differs in its newest {_describe_depth(witness, suspicion)} blocks"
             text = f"cannot tell: {what}, a slot battle or a fork; the next looks will tell"

@@ -8,8 +8,8 @@ then no longer published, and nothing in it is destroyed. Without relays elsewhe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
 
+from orchestrator.fleet.address import plain_address
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, Observation, Unreachable, Verdict
 
 LEAST_VANTAGES = 2
@@ -47,7 +47,7 @@ def _is_unseen(instances: Sequence[Instance], seen: Observation) -> bool:
 
 def _is_confirmed(region: str, regions: Mapping[str, Sequence[Instance]], seen: Observation) -> bool:
     """Whether relays of other regions answer, say who their peers are, and none of these is of this region."""
-    addresses = [_plain(instance.address) for instance in regions[region]]
+    addresses = [plain_address(instance.address or "") for instance in regions[region]]
     if any(address is None for address in addresses):
         return False  # no connection bears a name: whether it is there cannot be told
     vantages = list(_list_vantages(region, regions, seen))
@@ -62,12 +62,4 @@ def _list_vantages(
         for instance in instances if other != region else ():
             host = seen.hosts.get(instance.instance_id)
             if isinstance(host, HostFacts) and host.peers is not None:
-                yield frozenset(_plain(peer) for peer in host.peers)
-
-
-def _plain(address: str | None) -> str | None:
-    """Return an IP address as everybody else writes it; None for a name."""
-    try:
-        return str(ip_address(address or ""))
-    except ValueError:
-        return None
+                yield frozenset(plain_address(peer) for peer in host.peers)

@@ -8,9 +8,9 @@ import pytest
 
 from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import Sighting, Verdict
+from orchestrator.planning.budget import name_some
 from orchestrator.planning.node_notes import (
     HangingCause,
-    describe_names,
     describe_replay,
     describe_span,
     list_disagreements,
@@ -150,5 +150,5 @@ def test_spans_are_told_as_people_tell_them(seconds: int, text: str) -> None:
 
 
 def test_many_names_are_counted_and_few_are_named() -> None:
-    assert describe_names(["a", "b"]) == "a, b"
-    assert describe_names(["a", "b", "c", "d", "e", "f", "g"]) == "a, b, c, d, e and 2 more"
+    assert name_some(["a", "b"], 5) == "a, b"
+    assert name_some(["a", "b", "c", "d", "e", "f", "g"], 5) == "a, b, c, d, e and 2 more"
