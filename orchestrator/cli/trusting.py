@@ -126,7 +126,7 @@ def pin_command(fleet: Path, point: str, reason: str, yes: bool, confirm: tuple[
     click.echo(f"with {pinned.short} pinned, in quarantine: {', '.join(victims) or 'nobody'}", err=True)
     for warning in found.plan.warnings:
         click.echo(f"! {warning}", err=True)
-    require_confirmed(found, controller.spec.rollout.max_unavailable, confirm)
+    require_confirmed(found, controller.spec.most_out(), confirm)
     if not yes:
         ask("Pin it?")
     controller.store.save_pin(pin)

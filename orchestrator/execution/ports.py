@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import CloudView, ElasticAddress, HostView, Instance, Sighting, Volume
 from orchestrator.fleet.record import Attempt, Evidence, FleetRecord, Identity, LaunchIntent, Lease, Pin
+from orchestrator.fleet.rollout import Bundle, Order, RolloutEvent, RolloutRecord, Verb
 
 # --- cloud -----------------------------------------------------------------------------------------------------------
 
@@ -216,6 +217,31 @@ class StorePort(Protocol):
 
     def save_pin(self, pin: Pin | None) -> None:
         """Replace the operator's word about the chain; None takes it back. Needs no lease."""
+
+    def save_rollout(
+        self,
+        rollout: RolloutRecord,
+        before: RolloutRecord,
+        bundles: Mapping[str, Bundle],
+        events: Sequence[RolloutEvent],
+    ) -> bool:
+        """Replace what is kept of the rollout, and all bundles, and add the events, in one transaction.
+
+        Returns False, and changes nothing, if the record is no longer what this look started from: nothing may then be
+        done that rests on it.
+        """
+
+    def load_events(self, limit: int | None = None) -> tuple[RolloutEvent, ...]:
+        """Return the history of rollouts, oldest first; of more than `limit` the newest."""
+
+    def add_order(self, verb: Verb, user: str, reason: str, at: datetime, relay: str = "") -> Order:
+        """Append an operator's request, numbered in the order they come. Needs no lease.
+
+        A `retry` forgets the relay's failed attempts in the same transaction.
+        """
+
+    def newest_order(self) -> int:
+        """Return the number of the newest order, 0 without any: read before every effect."""
 
     def delete_instance(self, instance_id: str) -> None:
         """Forget everything about an instance that is gone."""

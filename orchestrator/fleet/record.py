@@ -11,6 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint, ShownPoint
+from orchestrator.fleet.rollout import NO_ROLLOUT, Bundle, Order, RolloutRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,11 @@ class FleetRecord:
     """Names of confirmations the operator gave for the submitted revision."""
     evidence: Evidence = NO_EVIDENCE
     pin: Pin | None = None
+    rollout: RolloutRecord = NO_ROLLOUT
+    orders: tuple[Order, ...] = ()
+    """What operators asked of rollouts, oldest first."""
+    bundles: Mapping[str, Bundle] = field(default_factory=lambda: MappingProxyType({}))
+    """By digest."""
 
 
 @dataclass(frozen=True, slots=True)

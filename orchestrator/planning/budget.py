@@ -6,64 +6,72 @@ nothing, so work on it is never charged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from orchestrator.planning.plan import Health, RelayView
-from orchestrator.spec.policies import RolloutSpec
+from orchestrator.spec.model import FleetSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Who is out now, and the relays still in, by region."""
 
-    policy: RolloutSpec
+    limit: int
+    """Relays of the fleet that may be out at once."""
+    limits: Mapping[str, int]
+    """The same by region."""
     out: frozenset[str]
     """Relays that do not serve, or will not because work on them was started or planned."""
     serving: frozenset[tuple[str, str]]
     """(region, relay) of those that serve and are not taken."""
     dark_regions: frozenset[str]
     """Regions whose last serving relay may be taken, by the operator's confirmation."""
+    alone: frozenset[str] = frozenset()
+    """Regions that want a single relay: it can only be taken while all others serve."""
     taken: frozenset[str] = frozenset()
     """Relays that work, under way or planned, takes out; a part of `out`."""
     unstaged: frozenset[str] = frozenset()
     """Relays on which what is wanted is not staged yet."""
     halted: str | None = None
     """Why nobody who answers is disturbed at all: the chain itself is in doubt."""
+    exempt: frozenset[str] = frozenset()
+    """Relays on a release that failed: taking them off it ends the doubt, so `halted` does not hold them."""
+    gates: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Relay → why the rollout lets it not be taken yet."""
 
     def why_not_disturb(self, relay: str, region: str) -> str | None:
         """Return why this serving relay may not be taken out now, with numbers; None if it may."""
-        limit = self.policy.max_unavailable
-        if self.halted is not None:
-            return self.halted
-        if self.unstaged:
-            return self._unstaged()
-        if len(self.out) >= limit:
+        if (held := self._why_held(relay)) is not None:
+            return held
+        if len(self.out) >= self.limit:
             return self._used_up()
         out_here = sum(1 for name in self.out if _same_region(name, relay))
-        limit_here = self.policy.max_unavailable_per_region
+        limit_here = self.limits.get(region, 1)
         if out_here >= limit_here:
             return f"{out_here} of {limit_here} relays that may be out in {region} are out"
         others = [name for where, name in self.serving if where == region and name != relay]
-        if not others and region not in self.dark_regions:
+        if others or region in self.dark_regions:
+            return None
+        if region not in self.alone:
             return f"it is the last serving relay of {region}; `--confirm dark-region:{region}` allows it"
+        if self.out:
+            return f"it is the only relay of {region}, and others are out ({name_some(sorted(self.out))})"
+        if len(self.serving) < 2:
+            return f"it is the only relay that serves; `--confirm dark-region:{region}` allows it"
         return None
 
-    def why_not_touch(self, relay: str) -> str | None:
+    def why_not_touch(self, relay: str, region: str) -> str | None:
         """Return why a relay that answers without counting as serving may not be restarted now; None if it may.
 
         It is out already, so restarting it costs the budget nothing; restarting all such relays at once would.
         """
-        if self.halted is not None:
-            return self.halted
-        if self.unstaged:
-            return self._unstaged()
+        if (held := self._why_held(relay)) is not None:
+            return held
         others = self.taken - {relay}
         here = [name for name in others if _same_region(name, relay)]
-        for count, limit in (
-            (len(others), self.policy.max_unavailable),
-            (len(here), self.policy.max_unavailable_per_region),
-        ):
+        for count, limit in ((len(others), self.limit), (len(here), self.limits.get(region, 1))):
             if count >= limit:
                 return f"it still answers, and {count} of {limit} such relays are being restarted ({name_some(sorted(others))})"
         return None
@@ -74,8 +82,8 @@ class Budget:
             return None
         if self.halted is not None:
             return self.halted
-        limit, limit_here = self.policy.max_unavailable, self.policy.max_unavailable_per_region
-        if len(self.out) >= limit:
+        limit_here = self.limits.get(region, 1)
+        if len(self.out) >= self.limit:
             return self._used_up()
         if sum(1 for name in self.out if _same_region(name, relay)) >= limit_here:
             return f"as many of {region} as may be out ({limit_here}) are out"
@@ -89,23 +97,36 @@ class Budget:
             self, out=self.out | {relay}, serving=self.serving - {(region, relay)}, taken=self.taken | {relay}
         )
 
+    def _why_held(self, relay: str) -> str | None:
+        if self.halted is not None and relay not in self.exempt:
+            return self.halted
+        if relay in self.gates:
+            return self.gates[relay]
+        return self._unstaged() if self.unstaged - self.exempt or relay in self.unstaged else None
+
     def _used_up(self) -> str:
-        limit = self.policy.max_unavailable
-        return f"{len(self.out)} of {limit} relays that may be out are out ({name_some(sorted(self.out))})"
+        return f"{len(self.out)} of {self.limit} relays that may be out are out ({name_some(sorted(self.out))})"
 
     def _unstaged(self) -> str:
         return f"{len(self.unstaged)} relays have not staged what is wanted ({name_some(sorted(self.unstaged))})"
 
 
 def count_budget(
-    views: Iterable[RelayView], policy: RolloutSpec, busy: frozenset[str], dark_regions: frozenset[str]
+    views: Iterable[RelayView], spec: FleetSpec, busy: frozenset[str], dark_regions: frozenset[str]
 ) -> Budget:
     """Count what is out among the wanted relays. `busy` are relays with disturbing work under way: out already."""
     wanted = [view for view in views if not view.retiring]
     serving = {(v.region, v.name) for v in wanted if v.health is Health.HEALTHY and v.name not in busy}
     names = {name for _, name in serving}
-    out = frozenset(v.name for v in wanted if v.name not in names)
-    return Budget(policy, out, frozenset(serving), dark_regions, taken=busy)
+    return Budget(
+        limit=spec.most_out(),
+        limits={region: spec.most_out_in(region) for region in spec.regions},
+        out=frozenset(v.name for v in wanted if v.name not in names),
+        serving=frozenset(serving),
+        dark_regions=dark_regions,
+        alone=frozenset(region for region in spec.regions if spec.relay_count(region) == 1),
+        taken=busy,
+    )
 
 
 def _same_region(one: str, other: str) -> bool:

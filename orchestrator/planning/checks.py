@@ -101,7 +101,7 @@ def _other_magic(spec: FleetSpec, observation: Observation, record: FleetRecord)
 def _many_replacements(plan: Plan, spec: FleetSpec) -> list[Finding]:
     dead = {view.name for view in plan.relays if view.phase is Phase.DEAD}
     replaced = sorted(dead & {action.relay for action in plan.actions if isinstance(action, Launch)})
-    limit = spec.rollout.max_unavailable
+    limit = spec.most_out()
     if len(replaced) <= limit:
         return []
     name = f"{REPLACE}{len(replaced)}"
@@ -135,12 +135,13 @@ def _beyond_budget(plan: Plan, spec: FleetSpec, observation: Observation) -> lis
         out |= {v.name: v.region for v in plan.relays if not v.retiring and v.health is not Health.HEALTHY}
     # Where only relays that are out anyway are touched, the others that are out there are not this plan's doing.
     counts = Counter(out.values())
-    here, limit_here = max(counts[r] for r in disturbed or counts), spec.rollout.max_unavailable_per_region
-    limit = spec.rollout.max_unavailable
-    if len(out) <= limit and here <= limit_here:
+    limit = spec.most_out()
+    over = [region for region in disturbed or counts if counts[region] > spec.most_out_in(region)]
+    if len(out) <= limit and not over:
         return []
-    text = f"the plan disturbs {len(taken)} relays that answer; then {len(out)} are out, {here} of them in one region"
-    return [(None, f"{text}; the budget is {limit} and {limit_here}; this is a defect, report it")]
+    where = ", ".join(f"{counts[region]} of {spec.most_out_in(region)} in {region}" for region in sorted(over))
+    text = f"the plan disturbs {len(taken)} relays that answer; then {len(out)} of {limit} that may be out are out"
+    return [(None, f"{text}{f', {where}' if where else ''}; this is a defect, report it")]
 
 
 def _dark_regions(plan: Plan, spec: FleetSpec, observation: Observation) -> list[Finding]:

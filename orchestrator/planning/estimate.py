@@ -40,5 +40,5 @@ def estimate_time(actions: tuple[Action, ...], holds: tuple[Hold, ...], spec: Fl
     disturbed = sum(1 for a in actions if isinstance(a, Deploy) and a.disturbs)
     disturbed += sum(1 for hold in holds if hold.wanted == "restart")
     leaving = sum(1 for a in actions if isinstance(a, Stop)) + sum(1 for hold in holds if hold.wanted == "stop")
-    at_once = spec.rollout.max_unavailable
+    at_once = spec.most_out()
     return total + -(-disturbed // at_once) * RESTART + -(-leaving // at_once) * STOP

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import ElasticAddress, Instance, Volume
 from orchestrator.fleet.record import NO_EVIDENCE, Evidence
+from orchestrator.planning.rollout_view import RolloutView
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
 
 
@@ -25,6 +26,7 @@ class Phase(StrEnum):
     SYNCING = "syncing"
     SERVING = "serving"
     RETIRING = "retiring"
+    DRAINING = "draining"
     GONE = "gone"
     QUARANTINED = "quarantined"
     DEAD = "dead"
@@ -201,6 +203,8 @@ class Plan:
     """What this look adds to the record."""
     sides: tuple[Side, ...] = ()
     """The sides of a chain that is split, largest first; empty while it is not."""
+    rollout: RolloutView | None = None
+    """How far the rollout is; None if nothing was found out about it (everything is held)."""
 
     @property
     def nothing_to_do(self) -> bool:

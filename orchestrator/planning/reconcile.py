@@ -168,7 +168,7 @@ def _count_budget(views: Mapping[str, RelayView], look: Look) -> Budget:
             busy.add(view.name)
     confirmed = look.record.confirmed_retirements
     dark = frozenset(name.removeprefix(DARK_REGION) for name in confirmed if name.startswith(DARK_REGION))
-    budget = count_budget(views.values(), look.spec.rollout, frozenset(busy), dark)
+    budget = count_budget(views.values(), look.spec, frozenset(busy), dark)
     for name in list_leaving(list(views), look):
         budget = budget.take(name, "")
     return budget

@@ -149,7 +149,9 @@ def _plan_deploy(
         )
     if disturbs:
         serves = view.health is Health.HEALTHY
-        full = budget.why_not_disturb(view.name, view.region) if serves else budget.why_not_touch(view.name)
+        full = (
+            budget.why_not_disturb(view.name, view.region) if serves else budget.why_not_touch(view.name, view.region)
+        )
         if full is not None:
             return Hold(view.name, "restart", f"{what}; {full}")
     return Deploy(view.name, instance, rendered, change, disturbs, what)

@@ -185,9 +185,10 @@ class Oracle:
             self._breach(
                 f"{relay} is taken out though {len(out) - 1} of {rules.most_out} are out ({_names(out - {relay})})"
             )
-        if len(here) > rules.most_out_per_region:
+        most_here = rules.most_out_in.get(host.instance.region, 1)
+        if len(here) > most_here:
             self._breach(
-                f"{relay} is taken out though {len(here) - 1} of {rules.most_out_per_region} of its region are out "
+                f"{relay} is taken out though {len(here) - 1} of {most_here} of its region are out "
                 f"({_names(here - {relay})})"
             )
 

@@ -17,7 +17,8 @@ class Rules:
     wanted: Mapping[str, str]
     """Relay → region."""
     most_out: int
-    most_out_per_region: int
+    most_out_in: Mapping[str, int]
+    """By region."""
     replace_after: timedelta
     max_tip_age: timedelta
     return_after: timedelta
@@ -31,8 +32,8 @@ def rules_of(spec: FleetSpec, confirmed: frozenset[str], unverifiable: frozenset
     checksums = {artifact.sha256 for builds in spec.releases.values() for artifact in builds.values()}
     return Rules(
         wanted={relay.name: relay.region for relay in wanted_relays(spec)},
-        most_out=spec.rollout.max_unavailable,
-        most_out_per_region=spec.rollout.max_unavailable_per_region,
+        most_out=spec.most_out(),
+        most_out_in={region: spec.most_out_in(region) for region in spec.regions},
         replace_after=spec.rollout.replace_after,
         return_after=spec.trust.return_after,
         max_tip_age=spec.health.max_tip_age,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.errors import LeaseHeld
 from orchestrator.fleet.record import Attempt, Evidence, FleetRecord, Identity, LaunchIntent, Lease, Pin
+from orchestrator.fleet.rollout import Bundle, Order, RolloutEvent, RolloutRecord, Verb
 
 
 class MemoryStore:
@@ -16,6 +17,7 @@ class MemoryStore:
     def __init__(self, fleet: str, store_id: str = "simulated") -> None:
         self._record = FleetRecord(store_id, fleet, None)
         self._lease: Lease | None = None
+        self._events: list[RolloutEvent] = []
 
     def load(self) -> FleetRecord:
         """Return the whole record."""
@@ -66,6 +68,37 @@ class MemoryStore:
     def save_pin(self, pin: Pin | None) -> None:
         """Replace the operator's word about the chain."""
         self._record = replace(self._record, pin=pin)
+
+    def save_rollout(
+        self,
+        rollout: RolloutRecord,
+        before: RolloutRecord,
+        bundles: Mapping[str, Bundle],
+        events: Sequence[RolloutEvent],
+    ) -> bool:
+        """Replace what is kept of the rollout, and add to its history."""
+        if self._record.rollout != before:
+            return False
+        self._record = replace(self._record, rollout=rollout, bundles=dict(bundles))
+        self._events.extend(events)
+        return True
+
+    def load_events(self, limit: int | None = None) -> tuple[RolloutEvent, ...]:
+        """Return the history of rollouts."""
+        return tuple(self._events if limit is None else self._events[max(len(self._events) - limit, 0) :])
+
+    def add_order(self, verb: Verb, user: str, reason: str, at: datetime, relay: str = "") -> Order:
+        """Append an operator's request."""
+        order = Order(self.newest_order() + 1, verb, user, reason, at, relay)
+        attempts = self._record.attempts
+        if verb is Verb.RETRY:
+            attempts = {key: attempt for key, attempt in attempts.items() if attempt.relay != relay}
+        self._record = replace(self._record, orders=(*self._record.orders, order), attempts=attempts)
+        return order
+
+    def newest_order(self) -> int:
+        """Return the number of the newest order."""
+        return self._record.orders[-1].number if self._record.orders else 0
 
     def delete_instance(self, instance_id: str) -> None:
         """Forget an instance that is gone, but not its generation."""

@@ -126,5 +126,37 @@ UserName = Annotated[
     StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$"),
     _expected("a Unix user name in lower case, at most 31 characters"),
 ]
+_SHARE = re.compile(r"([1-9][0-9]?|100)%")
+
+
+def _parse_share(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000:
+        return value
+    if isinstance(value, str) and _SHARE.fullmatch(value):
+        return value
+    raise ValueError("expected a number of relays from 1 on, or a share such as 20%")
+
+
+def count_share(share: int | str, of: int) -> int:
+    """Return how many a number or a share such as `20%` comes to: rounded down, at least one."""
+    if isinstance(share, int):
+        return share
+    return max(1, of * int(share.removesuffix("%")) // 100)
+
+
+Share = Annotated[
+    int | str,
+    BeforeValidator(_parse_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 1000},
+                {"type": "string", "pattern": f"^({_SHARE.pattern})$"},
+            ],
+            "errorMessage": "expected a number of relays from 1 on, or a share such as 20%",
+            "examples": [2, "20%"],
+        }
+    ),
+]
 # A path or a name as written: never empty, which would mean the folder of the fleet file itself.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), _expected("text that is not empty")]

@@ -213,7 +213,7 @@ class FleetSpec(Model):
     topology: TopologySpec = TopologySpec()
     """How relays know each other."""
     rollout: RolloutSpec = RolloutSpec()
-    """The disruption budget."""
+    """How changes go through the fleet, and the disruption budget."""
     health: HealthSpec = HealthSpec()
     """When a relay serves."""
     trust: TrustSpec = TrustSpec()
@@ -241,6 +241,14 @@ class FleetSpec(Model):
     def relay_count(self, region: str) -> int:
         """Return how many relays a region wants."""
         return len(self.relay_numbers(region))
+
+    def most_out(self) -> int:
+        """Return how many relays of the fleet may be out at once."""
+        return self.rollout.most_out(sum(self.relay_count(region) for region in self.regions))
+
+    def most_out_in(self, region: str) -> int:
+        """Return how many relays of a region may be out at once; of one that is no longer in the file, as of one relay."""
+        return self.rollout.most_out_of_region(self.relay_count(region) if region in self.regions else 1)
 
 
 def allowed_networks(spec: FleetSpec) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -6,27 +6,57 @@ What follows from a policy is decided in `planning`.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from orchestrator.spec.base import AccessPointSpec, Model
-from orchestrator.spec.fields import Duration
+from orchestrator.spec.fields import Duration, Share, count_share
 
 
 class RolloutSpec(Model):
-    """How much may be out at once, for whatever reason."""
+    """How restarts and replacements go through the fleet, and how much may be out at once, for whatever reason."""
 
-    max_unavailable: Annotated[int, Field(ge=1, le=100)] = 1
-    """Relays that may be out at the same time in the whole fleet."""
-    max_unavailable_per_region: Annotated[int, Field(ge=1, le=100)] = 1
-    """The same within one region; the last serving relay of a region is never taken."""
+    max_unavailable: Share = 1
+    """Relays that may be out at the same time in the whole fleet: a number, or a share such as 20%, rounded down, at least one."""
+    max_unavailable_per_region: Share = 1
+    """The same within one region; the last serving relay of a region that has others is never taken."""
+    canaries: Annotated[int, Field(ge=0, le=10)] = 1
+    """Relays that are updated before all others, each in another region; 0: none."""
+    canary_bake: Duration | None = timedelta(minutes=10)
+    """How long canaries must serve, and be no worse than the others, before the others follow; null: not at all."""
+    bake: Duration | None = timedelta(minutes=2)
+    """The same for each wave after them; null: not at all."""
+    order: Literal["spread", "by-region"] = "spread"
+    """spread: each wave takes some of every region; by-region: one region after another, the smallest first."""
+    healthy_looks: Annotated[int, Field(ge=1, le=100)] = 3
+    """Looks in a row in which an updated relay must serve before it counts as back."""
+    progress_deadline: Duration = timedelta(minutes=15)
+    """An updated relay that shows no progress for this long has failed; one that replays and gets on is waited for."""
+    slowest_restart: Annotated[int, Field(ge=2, le=1000)] | None = 20
+    """A relay that took this many times as long as relays took before until it served again has failed; null: never."""
+    on_failure: Literal["halt", "rollback"] = "halt"
+    """halt: the failed relay goes back, those updated before it stay; rollback: they all go back, under the same budget."""
+    drain_time: Duration | None = timedelta(minutes=1)
+    """How long a relay is out of the names, at least, before its node is stopped; null: it is stopped at once."""
+    drain_connections: Annotated[int, Field(ge=0, le=60000)] = 5
+    """A draining relay waits until no more than so many others are connected to it …"""
+    drain_deadline: Duration = timedelta(minutes=5)
+    """… or until it has been draining for this long."""
     replace_after: Duration = timedelta(minutes=30)
     """A relay unreachable for longer than this, while others answer, counts as dead."""
     retry_after: Duration = timedelta(minutes=1)
     """Pause after the first failed attempt at something; doubles with each further one, up to 16 times."""
     boot_deadline: Duration = timedelta(minutes=10)
     """An instance that never answered within this time after its launch counts as dead."""
+
+    def most_out(self, relays: int) -> int:
+        """Return how many of so many relays of the fleet may be out at once."""
+        return count_share(self.max_unavailable, relays)
+
+    def most_out_of_region(self, relays: int) -> int:
+        """Return how many of so many relays of one region may be out at once."""
+        return count_share(self.max_unavailable_per_region, relays)
 
 
 class HealthSpec(Model):

@@ -157,8 +157,8 @@ def test_disturbed_and_out_together_stay_within_the_budget(look: Look) -> None:
         for r in relays
         if not is_seen_to_serve(look, r.name) or r.name in taken or r.name in disturbed(look)
     }
-    assert len(out) <= look.spec.rollout.max_unavailable
-    assert max(Counter(out.values()).values()) <= look.spec.rollout.max_unavailable_per_region
+    assert len(out) <= look.spec.most_out()
+    assert max(Counter(out.values()).values()) <= look.spec.rollout.most_out_of_region(1)
     for region in {relay.region for relay in relays if relay.name in taken}:
         assert [r for r in relays if r.region == region and r.name not in out]
 

@@ -16,7 +16,6 @@ from orchestrator.planning.mesh import relay_addresses
 from orchestrator.planning.plan import Deploy, Health, Hold, Phase, RelayView, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.planning.retries import why_not_retry
-from orchestrator.spec.policies import RolloutSpec
 from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import (
     EU1,
@@ -33,14 +32,17 @@ from tests.scenarios.looks import (
 NOBODY: frozenset[str] = frozenset()
 
 
-def budget(*down: str, policy: RolloutSpec | None = None, busy: frozenset[str] = NOBODY, dark: frozenset[str] = NOBODY):
+def budget(
+    *down: str, policy: dict[str, object] | None = None, busy: frozenset[str] = NOBODY, dark: frozenset[str] = NOBODY
+):
     """Of relays eu-01 to eu-03 and eu-1-01 to eu-1-02: one region's name begins with the other's."""
     names = {"demo-eu-01": "eu", "demo-eu-02": "eu", "demo-eu-03": "eu", "demo-eu-1-01": "eu-1", "demo-eu-1-02": "eu-1"}
     views = [
         RelayView(name, region, Phase.SERVING, Health.UNKNOWN if name in down else Health.HEALTHY, "")
         for name, region in names.items()
     ]
-    return count_budget(views, policy or RolloutSpec(), busy, dark)
+    spec = fleet_spec({"eu": 3, "eu-1": 2}, rollout=policy or {})
+    return count_budget(views, spec, busy, dark)
 
 
 def test_one_of_a_serving_fleet_may_be_taken() -> None:
@@ -58,18 +60,18 @@ def test_a_relay_that_is_being_worked_on_is_out() -> None:
 
 
 def test_who_was_taken_is_out_for_the_next() -> None:
-    taken = budget(policy=RolloutSpec(max_unavailable=2)).take("demo-eu-01", "eu")
+    taken = budget(policy={"max_unavailable": 2}).take("demo-eu-01", "eu")
     assert taken.why_not_disturb("demo-eu-02", "eu") == "1 of 1 relays that may be out in eu are out"
     assert taken.why_not_disturb("demo-eu-1-01", "eu-1") is None
 
 
 def test_a_region_is_not_taken_for_one_whose_name_it_begins_with() -> None:
-    out_in_longer = budget("demo-eu-1-01", policy=RolloutSpec(max_unavailable=2))
+    out_in_longer = budget("demo-eu-1-01", policy={"max_unavailable": 2})
     assert out_in_longer.why_not_disturb("demo-eu-01", "eu") is None
 
 
 def test_the_last_serving_relay_of_a_region_is_never_taken_unasked() -> None:
-    policy = RolloutSpec(max_unavailable=5, max_unavailable_per_region=5)
+    policy: dict[str, object] = {"max_unavailable": 5, "max_unavailable_per_region": 5}
     assert "dark-region:eu-1" in (budget("demo-eu-1-01", policy=policy).why_not_disturb("demo-eu-1-02", "eu-1") or "")
     confirmed = budget("demo-eu-1-01", policy=policy, dark=frozenset({"eu-1"}))
     assert confirmed.why_not_disturb("demo-eu-1-02", "eu-1") is None
@@ -203,7 +205,7 @@ def test_a_plan_that_takes_one_beside_one_that_is_down_is_called_a_defect() -> N
     look = new_release(serving_look())
     plan = plan_fleet(look)
     views = tuple(replace(v, health=Health.UNKNOWN) if v.name == "demo-us-east-1-02" else v for v in plan.relays)
-    assert any("then 2 are out" in text for text in findings(look, replace(plan, relays=views)))
+    assert any("then 2 of 1 that may be out are out" in text for text in findings(look, replace(plan, relays=views)))
 
 
 def test_stopping_an_earlier_generation_takes_nobody_out() -> None:
