@@ -27,9 +27,10 @@ import yaml
 from orchestrator.cli.wiring import make_wire
 from orchestrator.execution.ports import ProbeTarget
 from orchestrator.fleet.observation import Verdict
-from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
+from orchestrator.lab.fleet_file import render_lab_fleet
 from orchestrator.lab.machines.machine import run_in_machine
-from orchestrator.lab.releases import build_release
+from orchestrator.lab.releases.offers import VERSIONS
+from orchestrator.lab.releases.tarball import build_release
 from orchestrator.lab.running import RELEASES, LabPlan, ask_control
 from orchestrator.spec.genesis import shelley_genesis_hash
 from orchestrator.spec.load import load_fleet

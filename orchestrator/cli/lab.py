@@ -13,19 +13,16 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cli.lab_completion import complete_machines, complete_nodes, complete_places, complete_regions
+from orchestrator.cli.lab_releases import init_command, releases_command
 from orchestrator.cli.looking import data_console
 from orchestrator.errors import FleetError
 from orchestrator.lab import relay_faults, running
 from orchestrator.lab.cloud.places import LAB_REGIONS
-from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
 from orchestrator.lab.machines.image import Progress
-from orchestrator.lab.machines.layout import LABS
 from orchestrator.lab.machines.processes import find_recorded
 from orchestrator.lab.node.faults import Fault, Hang, Slow, Stall, WrongMagic
 from orchestrator.lab.places import api_url
-from orchestrator.lab.releases import build_release
 from orchestrator.spec.load import parse_fleet
-from orchestrator.spec.schema import render_schema
 
 DEFAULT_LAB = "demo"
 
@@ -120,22 +117,8 @@ def status_command(name: str, as_json: bool) -> int:
     return 0
 
 
-@lab_group.command(
-    "init", short_help="Write the fleet file of a lab.", epilog="Example: genesis-fleet lab init mine -o inventory/mine"
-)
-@name_argument
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to."
-)
-@click.option("--network", default="network", show_default=True, help="Network folder, relative to the file.")
-def init_command(name: str, output: Path, network: str) -> int:
-    """Write the fleet file of a lab, with the ranges and release checksums that this lab will have."""
-    releases = [build_release(version, LABS / name / running.RELEASES) for version in VERSIONS]
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "fleet.yaml").write_text(render_lab_fleet(name, releases, network_folder=network), encoding="utf-8")
-    (output / "fleet.schema.json").write_text(render_schema(), encoding="utf-8")
-    click.echo(f"wrote {output / 'fleet.yaml'}", err=True)
-    return 0
+lab_group.add_command(init_command)
+lab_group.add_command(releases_command)
 
 
 @lab_group.command(

@@ -19,7 +19,7 @@ from orchestrator.lab.machines.layout import Lab
 from orchestrator.lab.machines.network import connect
 from orchestrator.lab.machines.processes import find_recorded, start_recorded
 from orchestrator.lab.places import API_PORT, RELAY_PORT, RELEASES_PORT, PartnerPlace, partner_places
-from orchestrator.lab.releases import serve_releases
+from orchestrator.lab.releases.server import serve_releases
 from orchestrator.lab.running import READY, RELEASES, read_plan
 from orchestrator.lab.supervisor.real_machines import LabMachines, carve_cloud_ranges
 

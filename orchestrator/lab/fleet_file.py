@@ -12,12 +12,9 @@ import yaml
 
 from orchestrator.lab.cloud.places import LAB_REGIONS, plan_place
 from orchestrator.lab.machines.layout import LABS
-from orchestrator.lab.machines.network import pick_network
+from orchestrator.lab.machines.network import LabNetwork, pick_network
 from orchestrator.lab.places import RELAY_PORT, partner_places, releases_url
-from orchestrator.lab.releases import Release
-
-VERSIONS = ("10.5.1", "10.6.2", "11.0.1")
-"""One of each dialect: legacy tracing, new tracing, new peer snapshot."""
+from orchestrator.lab.releases.tarball import Release
 
 WANTED = "10.5.1"
 
@@ -41,15 +38,7 @@ def render_lab_fleet(
         "fleet": lab,
         "lab": lab,
         "network": {"name": "lab", "magic": 4242, "folder": network_folder},
-        "releases": {
-            release.version: {
-                "x86_64": {
-                    "url": f"{releases_url(network)}/{release.file_name}",
-                    "sha256": release.sha256,
-                }
-            }
-            for release in releases
-        },
+        "releases": {release.version: {"x86_64": render_artifact(network, release)} for release in releases},
         "release": WANTED,
         "cloud": {"kind": "aws"},
         "regions": {region: _region(region, count) for region, count in counts.items()},
@@ -69,6 +58,11 @@ def render_lab_fleet(
         "controller": {"lease": "30s", "look_every": "2s"},
     }
     return HEADER.format(lab=lab) + yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def render_artifact(network: LabNetwork, release: Release) -> dict[str, str]:
+    """Return what the fleet file says of one archive."""
+    return {"url": f"{releases_url(network)}/{release.file_name}", "sha256": release.sha256}
 
 
 def _region(region: str, count: int) -> dict[str, Any]:

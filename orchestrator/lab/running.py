@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import LabUnavailable
-from orchestrator.lab.fleet_file import VERSIONS
 from orchestrator.lab.machines import machine, network
 from orchestrator.lab.machines.host import why_no_lab
 from orchestrator.lab.machines.image import IMAGES, MachineImage, Progress, find_or_build_image
@@ -29,7 +28,7 @@ from orchestrator.lab.machines.layout import LABS, Lab, check_name
 from orchestrator.lab.machines.network import LabNetwork
 from orchestrator.lab.machines.processes import find_recorded, is_running, kill_and_wait, send_signal, start_recorded
 from orchestrator.lab.places import LAB_KEYS, api_url
-from orchestrator.lab.releases import build_release
+from orchestrator.lab.releases.offers import build_offers
 
 PLAN = "plan.json"
 READY = "ready.json"
@@ -71,8 +70,7 @@ def start_lab(
     plan = _plan_lab(name, folder, image, tuple(regions), network_folder.resolve())
     network.start_network(plan.lab.network)
     make_key(folder / KEY, f"lab-{name}")
-    for version in VERSIONS:
-        build_release(version, folder / RELEASES)
+    build_offers(folder / RELEASES)
     report(Progress("the cloud's API and the partners", 2, 2))
     (folder / READY).unlink(missing_ok=True)
     start_recorded(

@@ -24,7 +24,8 @@ from orchestrator.lab.machines.host import why_no_lab
 from orchestrator.lab.machines.image import find_or_build_image
 from orchestrator.lab.machines.layout import Lab
 from orchestrator.lab.machines.machine import MachineSpec, delete_lab, run_in_machine, start_machine
-from orchestrator.lab.releases import ReleaseServer, build_release, serve_releases
+from orchestrator.lab.releases.server import ReleaseServer, serve_releases
+from orchestrator.lab.releases.tarball import build_release
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, NetworkFiles, RelayNeighbours, RenderedRelay
 from orchestrator.rendering.variables import (

@@ -21,9 +21,10 @@ import yaml
 
 from orchestrator.adapters.keys import Ed25519Keys
 from orchestrator.lab.cloud.places import plan_place
-from orchestrator.lab.fleet_file import VERSIONS, WANTED, render_lab_fleet
+from orchestrator.lab.fleet_file import WANTED, render_lab_fleet
 from orchestrator.lab.machines.machine import run_in_machine
-from orchestrator.lab.releases import build_release
+from orchestrator.lab.releases.offers import VERSIONS
+from orchestrator.lab.releases.tarball import build_release
 from orchestrator.lab.running import KEY, RELEASES, lab_environment, start_lab, stop_lab
 from orchestrator.rendering.user_data import render_user_data
 from tests.lab_fleet import ROOT, Fleet, wait_for

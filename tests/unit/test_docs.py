@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from orchestrator import __version__
 from orchestrator.cli.main import cli
-from orchestrator.lab.fleet_file import VERSIONS, render_lab_fleet
-from orchestrator.lab.releases import build_release
+from orchestrator.lab.fleet_file import render_lab_fleet
+from orchestrator.lab.releases.offers import VERSIONS
+from orchestrator.lab.releases.tarball import build_release
 from orchestrator.spec.load import parse_fleet
 from orchestrator.spec.schema import render_schema
 from scripts.fleet_file_reference import render_reference

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -16,7 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.lab.releases import build_release, read_sources, render_release, serve_releases, store_gzip
+from orchestrator.lab.node.flaws import GoesStale
+from orchestrator.lab.releases.bad import KINDS, bad_version, build_bad_release, build_bad_releases, render_bad_release
+from orchestrator.lab.releases.offers import VERSIONS, build_offers, find_offers
+from orchestrator.lab.releases.server import serve_releases
+from orchestrator.lab.releases.tarball import build_release, read_sources, render_release, store_gzip
 
 
 def test_a_release_is_the_same_bytes_each_time_and_has_no_trace_of_its_maker(tmp_path: Path) -> None:
@@ -81,3 +87,56 @@ def test_releases_are_served_and_nothing_else_is(tmp_path: Path) -> None:
                 urllib.request.urlopen(server.url + path)
             assert refused.value.code == 404
             refused.value.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_release_is_the_same_bytes_each_time_and_like_no_other(kind: str) -> None:
+    content = render_bad_release(kind)
+    assert content == render_bad_release(kind)
+    assert content not in {render_bad_release(other) for other in KINDS if other != kind}
+
+
+def test_bad_releases_have_versions_that_no_good_one_has_and_that_say_their_line() -> None:
+    versions = [bad_version(kind, "10.5.1") for kind in KINDS]
+    assert len(set(versions)) == len(KINDS)
+    assert not set(versions) & set(VERSIONS)
+    assert all(re.fullmatch(r"10\.5\.9\d\d", version) for version in versions)
+
+
+def test_only_the_checksum_that_is_to_be_wrong_is_wrong(tmp_path: Path) -> None:
+    built = build_bad_releases(tmp_path)
+    wrong = [
+        kind
+        for kind, release in built.items()
+        if hashlib.sha256((tmp_path / release.file_name).read_bytes()).hexdigest() != release.sha256
+    ]
+    assert wrong == ["wrong-checksum"]
+
+
+def test_a_bad_release_may_be_bad_after_another_time(tmp_path: Path) -> None:
+    build_bad_release("goes-stale", tmp_path, flaw=GoesStale(3))
+    (path,) = tmp_path.iterdir()
+    with tarfile.open(path) as tar:
+        entry = json.load(tar.extractfile("share/lab-node/release.json"))  # type: ignore[arg-type]
+    assert entry["flaw"] == {"kind": "goes-stale", "seconds": 3}
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"wrong-checksum"}))
+def test_only_one_bad_release_says_another_version_than_it_is_called(kind: str, tmp_path: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(render_bad_release(kind))) as tar:
+        tar.extractall(tmp_path)
+    command = [sys.executable, str(tmp_path / "bin" / "cardano-node"), "--version"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert shown.startswith(f"cardano-node {bad_version(kind)} ") == (kind != "other-version")
+
+
+def test_what_is_offered_is_what_lies_there_and_what_is_missing_is_written(tmp_path: Path) -> None:
+    built = build_offers(tmp_path)
+    assert {offer.kind for offer in built} == {None, *KINDS}
+    older = tmp_path / built[0].release.file_name
+    older.write_bytes(b"made by an older lab")
+    (tmp_path / built[1].release.file_name).unlink()
+    found = find_offers(tmp_path)
+    assert found[0].release.sha256 == hashlib.sha256(b"made by an older lab").hexdigest()
+    assert found[1:] == built[1:]
+    assert (tmp_path / built[1].release.file_name).is_file()

@@ -17,6 +17,7 @@ Pure parts:
     chain      the chain: extend, roll back, intersect, and which of two chains is better
     lottery    which slots an issuer leads, and which claims to have led one are believed
     faults     what the lab may want done wrong, as values and as a file
+    flaws      what a bad release does wrong by itself, as values and as an entry of its release.json
     metrics    figures → Prometheus text, in the dialect of the release
     startup    a topology in the words of the log
 
@@ -25,6 +26,7 @@ Parts that touch the world:
     settings   what the lab asks of this node beyond the real command line: GENESIS_LAB_* and files in the database
     log        lines on stdout as the node's tracing prints them
     prometheus the strict little metrics server
+    replay     opening the chain, and how long that takes
     reception  the listening sockets and the limit on accepted connections
     peers      the connections out, as the topology says
     sessions   what is said on each connection, in and out
@@ -40,6 +42,7 @@ What the lab may ask (environment of the process):
     GENESIS_LAB_REPLAY_UNCLEAN_SECONDS   the same when the `clean` marker is missing (default: 5 times as long)
     GENESIS_LAB_STOP_SECONDS             how long a clean stop takes (default 0); `<db>/lab-stop-seconds` overrides it
     GENESIS_LAB_FORGE=ISSUER             make blocks as this one of the genesis' issuers, counted from 0
+    GENESIS_LAB_VERSION, GENESIS_LAB_FLAW   what a release says of itself, for `python -m` without one (see `flaws`)
 
 What the lab may want at run time: `<db>/lab-fault` (see `faults`; `genesis-fleet lab fault` writes it). How many issuers there
 are is a key of the lab's own in the Shelley genesis, `labIssuers`: every node needs it to tell a block from a forgery.

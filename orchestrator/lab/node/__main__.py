@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .cli import RunOptions, ShowText, ShowVersion, WrongUsage, parse_arguments
 from .version import Version, parse_version, version_text
@@ -16,9 +18,11 @@ from .version import Version, parse_version, version_text
 # For `python -m orchestrator.lab.node`, where no release says otherwise.
 DEFAULT_VERSION = "11.0.1"
 
+EXIT_TEXT = "internal error: this release ends at each start (a bad release of the lab)"
 
-def main(arguments: Sequence[str], version: str, revision: str) -> int:
-    """Be `cardano-node` of this version; return the exit code."""
+
+def main(arguments: Sequence[str], version: str, revision: str, flaw: Mapping[str, Any] | None = None) -> int:
+    """Be `cardano-node` of this version, with what it does wrong (see `flaws`); return the exit code."""
     # Until the node can take it, a reload must not kill: the real one survives it during start-up too.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     release = parse_version(version)
@@ -35,14 +39,15 @@ def main(arguments: Sequence[str], version: str, revision: str) -> int:
             print(text, file=sys.stderr if exit_code else sys.stdout)
             return exit_code
         case RunOptions():
-            return _run(command, release, revision)
+            return _run(command, release, revision, flaw)
 
 
-def _run(options: RunOptions, version: Version, revision: str) -> int:
+def _run(options: RunOptions, version: Version, revision: str, entry: Mapping[str, Any] | None) -> int:
     import asyncio
 
     from .config import ConfigRefused, read_config
     from .database import Database, DatabaseRefused
+    from .flaws import ExitsAtStart, parse_flaw
     from .log import Log
     from .node import Start, live
     from .settings import read_settings
@@ -50,6 +55,7 @@ def _run(options: RunOptions, version: Version, revision: str) -> int:
     from .topology import TopologyRefused, read_topology
 
     try:
+        flaw = parse_flaw(entry)
         settings = read_settings(os.environ)
         config = read_config(options.config, version)
         if settings.forge is not None and settings.forge >= config.genesis.leaders.issuers:
@@ -57,13 +63,16 @@ def _run(options: RunOptions, version: Version, revision: str) -> int:
                 f"GENESIS_LAB_FORGE={settings.forge}: the genesis knows {config.genesis.leaders.issuers} issuers, "
                 "numbered from 0 (labIssuers in the Shelley genesis)"
             )
+        if isinstance(flaw, ExitsAtStart):
+            print(f"cardano-node: {EXIT_TEXT}", file=sys.stderr)
+            return flaw.exit_code
         topology = read_topology(options.topology, version, config.known_peers, config.consensus_mode)
         log = Log(config.log)
         told = check_snapshot(topology, version, config.genesis.network_magic, config.consensus_mode)
         if told is not None:
             log.write("Startup.NetworkConfigUpdateWarning", "Warning", told)
         database = Database(options.database, config.genesis.network_magic)
-        start = Start(options, config, topology, database, settings, version, revision, log)
+        start = Start(options, config, topology, database, settings, version, revision, log, flaw)
         return asyncio.run(live(start))
     except (ConfigRefused, TopologyRefused, SnapshotRefused, DatabaseRefused, ValueError, OSError) as error:
         print(f"cardano-node: {error}", file=sys.stderr)
@@ -73,4 +82,5 @@ def _run(options: RunOptions, version: Version, revision: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ.get("GENESIS_LAB_VERSION", DEFAULT_VERSION), "0" * 40))
+    wrong = json.loads(os.environ.get("GENESIS_LAB_FLAW") or "null")
+    sys.exit(main(sys.argv[1:], os.environ.get("GENESIS_LAB_VERSION", DEFAULT_VERSION), "0" * 40, wrong))

@@ -1,4 +1,4 @@
-"""How a running node behaves at the moment: well, or as the lab wants; wary, or not; and whose blocks it makes.
+"""How a running node behaves at the moment: well, or as the lab or its own release wants; wary, or not; and whose blocks it makes.
 
 Looks several times a second at the lab's file and at the age of the tip, and tells the other parts of the node what follows.
 What each of them then does is up to them.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .clock import SlotClock
 from .faults import Fault, Fork, Hang, Stall, WrongMagic, kind_of, read_fault
+from .flaws import Flaw, pick_due_fault
 from .follow import Judge
 from .forge import forge_blocks, forge_fork
 from .log import Log
@@ -47,14 +49,19 @@ class Parts:
 class Behaviour:
     """What the lab wants, the topology, and what follows from them."""
 
-    def __init__(self, parts: Parts, settings: Settings, database: Path, topology: Topology, log: Log) -> None:
+    def __init__(
+        self, parts: Parts, settings: Settings, flaw: Flaw | None, database: Path, topology: Topology, log: Log
+    ) -> None:
         self._parts = parts
         self._settings = settings
+        self._flaw = flaw
         self._database = database
         self._topology = topology
         self._log = log
         self._leaders = parts.sessions.judge.rules
         self._fault_changed = asyncio.Event()
+        # Before the port opens there is nobody to do wrong to: what a release does after a while begins there.
+        self._serving_since: float | None = None
 
     def change_topology(self, topology: Topology) -> None:
         """Go over to another topology; the peers decide how much of it counts at once."""
@@ -62,14 +69,16 @@ class Behaviour:
         self._parts.peers.change_topology(topology)
 
     async def keep_looking(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled, beginning when the port has opened."""
+        self._serving_since = time.time()
         while True:
             self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
         """Look once at what the lab wants, and whether the tip is too old to trust just anybody."""
-        fault = read_fault(self._database)
+        # What the lab says counts before what the release does by itself.
+        fault = read_fault(self._database) or pick_due_fault(self._flaw, self._serving_since, time.time())
         if fault != self._parts.sessions.fault:
             self._obey(fault)
         self._parts.peers.be_wary(wary=self._is_wary())

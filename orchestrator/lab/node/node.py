@@ -22,14 +22,15 @@ from .cli import RunOptions
 from .clock import make_clock
 from .config import NodeConfig
 from .database import Database
+from .flaws import Flaw, NeverListens
 from .follow import Judge
 from .header import Header
 from .log import Log
-from .lottery import why_not_leader
 from .metrics import Figures, TipFigures, render_metrics
 from .peers import Peers
 from .prometheus import MetricsServer
 from .reception import Reception
+from .replay import is_clean, load_chain, pick_duration, spend_time
 from .sessions import Sessions
 from .settings import Settings, read_stop_time
 from .snapshot import SnapshotRefused, check_snapshot
@@ -37,8 +38,6 @@ from .startup import describe_topology
 from .topology import Topology, TopologyRefused, read_topology
 from .version import Version, exit_code_of_sigterm
 from .view import AdoptedChain
-
-REPLAY_STEP_SECONDS = 0.1
 
 # Density is measured over this many slots, some multiple of what one block takes.
 DENSITY_SLOTS = 1000
@@ -56,6 +55,8 @@ class Start:
     version: Version
     revision: str
     log: Log
+    flaw: Flaw | None = None
+    """What this release does wrong."""
 
 
 def judge_snapshot(topology: Topology, start: Start) -> str | None:
@@ -86,7 +87,7 @@ class Node:
         self._reception = Reception(config.accepted_connections, self._sessions.serve)
         self._peers = Peers(start.topology, self._sessions.follow)
         parts = Parts(self._chain, self._clock, self._sessions, self._reception, self._peers)
-        self._behaviour = Behaviour(parts, start.settings, start.database.folder, start.topology, start.log)
+        self._behaviour = Behaviour(parts, start.settings, start.flaw, start.database.folder, start.topology, start.log)
         self._extended = False
         self._opened = False
         self._replay_percent: float | None = None
@@ -120,6 +121,9 @@ class Node:
         async with asyncio.TaskGroup() as group:
             self._start_metrics(group)
             await self._replay()
+            if isinstance(self._start.flaw, NeverListens):
+                await self._stop.wait()
+                return
             addresses = self._reception.open(self._start.options.addresses, self._start.options.port)
             self._start.database.mark_running()
             self._opened = True
@@ -155,30 +159,23 @@ class Node:
         group.create_task(_serve_until_cancelled(server))
 
     async def _replay(self) -> None:
-        """Load the chain, and take as long over it as the lab wants."""
+        """Load the chain, and take as long over it as the lab or the release wants."""
         self._behaviour.look()
-        database, settings = self._start.database, self._start.settings
-        if not database.stopped_cleanly:
+        start, chain = self._start, self._chain.chain
+        database, clean = start.database, is_clean(start.database, start.flaw)
+        if not clean:
             self._log.write(
                 "ChainDB.LastShutdownUnclean", "Notice", "ChainDB is not clean. Validating all immutable chunks"
             )
-        wanted = settings.replay if database.stopped_cleanly else settings.replay_unclean
-        seconds = 0.0 if database.is_empty() else wanted.total_seconds()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        self._replay_percent = 0.0
-        while (passed := loop.time() - began) < seconds:
-            self._replay_percent = 100.0 * passed / seconds
-            await asyncio.sleep(min(REPLAY_STEP_SECONDS, seconds - passed))
-        rules = self._sessions.judge.rules
-        for header in database.load_headers(
-            lambda each: why_not_leader(rules, each.issuer, each.slot, each.draw) is None
-        ):
-            self._chain.chain.extend(header)
-        self._replay_percent = 100.0
-        tip = self._chain.chain.tip
+        duration = pick_duration(start.settings, start.flaw, clean=clean, empty=database.is_empty())
+        load_chain(chain, database, self._sessions.judge.rules)
+        tip = chain.tip
+        await spend_time(duration, tip.slot if tip else 0, self._log, self._note_replay)
         at = "genesis (origin)" if tip is None else f"{tip.hash.hex()} at slot {tip.slot}"
         self._log.write("ChainDB.OpenEvent.OpenedDB", "Info", f"Opened db with immutable tip at {at} and tip {at}")
+
+    def _note_replay(self, percent: float) -> None:
+        self._replay_percent = percent
 
     def _note_extension(self, tip: Header, switched: bool) -> None:  # noqa: FBT001 - a callback's only flag
         self._extended = True

@@ -1,11 +1,11 @@
-"""Releases of the lab: tarballs whose `bin/cardano-node` is the lab node, and a small web server for them.
+"""The sources of the lab node → a tarball whose `bin/cardano-node` is the lab node.
 
 A release is laid out as a real one is, so that a real one deploys the same way. It carries the sources of the lab node and what
 it imports, and runs on Debian 12's own Python. Byte for byte the same for the same sources, on any machine: sorted members,
 no times, no owners, and a gzip without compression, since compressed bytes depend on who compressed them. Several releases are
 made of the same sources; only the number differs, and with it what the node knows (`orchestrator.lab.node.version`).
 
-Which releases a fleet file names, and staging them on hosts, is decided elsewhere.
+Which numbers there are is decided elsewhere, and what is wrong with a bad one (`bad`).
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ import hashlib
 import io
 import json
 import struct
-import sys
 import tarfile
-import threading
 import zlib
 from dataclasses import dataclass
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 
+from orchestrator.lab.node.flaws import Flaw, render_flaw
 from orchestrator.lab.node.version import parse_version
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 
 # Everything that the lab node imports; the packages above it are replaced by empty ones, since ours import more.
 SOURCE_FOLDERS = ("lab/node", "ouroboros")
@@ -52,7 +49,7 @@ from orchestrator.lab.node.__main__ import main
 
 with open(os.path.join(program, "release.json"), encoding="utf-8") as file:
     release = json.load(file)
-sys.exit(main(sys.argv[1:], release["version"], release["revision"]))
+sys.exit(main(sys.argv[1:], release["version"], release["revision"], release.get("flaw")))
 """
 
 STORED_BLOCK_BYTES = 65535
@@ -70,22 +67,36 @@ class Release:
 
 def build_release(version: str, directory: Path, architecture: str = "amd64") -> Release:
     """Write the tarball of a version into a directory; raise ValueError for what is no version."""
-    content = render_release(version)
-    file_name = f"cardano-node-{parse_version(version)}-linux-{architecture}.tar.gz"
+    return save_release(version, render_release(version), directory, architecture)
+
+
+def save_release(version: str, content: bytes, directory: Path, architecture: str = "amd64") -> Release:
+    """Write a tarball under the name of a version, whatever it holds."""
+    release = describe_release(version, content, architecture)
+    path = directory / release.file_name
     directory.mkdir(parents=True, exist_ok=True)
-    unfinished = directory / f".{file_name}.unfinished"
+    unfinished = directory / f".{release.file_name}.unfinished"
     unfinished.write_bytes(content)
-    unfinished.replace(directory / file_name)
-    return Release(str(parse_version(version)), architecture, file_name, hashlib.sha256(content).hexdigest())
+    unfinished.replace(path)
+    return release
 
 
-def render_release(version: str) -> bytes:
-    """Return the tarball of a version."""
+def describe_release(version: str, content: bytes, architecture: str = "amd64") -> Release:
+    """Return what a fleet file needs to name a tarball under this version."""
+    wanted = str(parse_version(version))
+    file_name = f"cardano-node-{wanted}-linux-{architecture}.tar.gz"
+    return Release(wanted, architecture, file_name, hashlib.sha256(content).hexdigest())
+
+
+def render_release(version: str, flaw: Flaw | None = None) -> bytes:
+    """Return the tarball of a release that says it is this version; with a flaw, it is a bad one."""
     sources = read_sources()
     revision = hashlib.blake2b(digest_size=20)
     for path, content in sorted(sources.items()):
         revision.update(path.encode() + b"\0" + content + b"\0")
-    release = {"version": str(parse_version(version)), "revision": revision.hexdigest()}
+    release: dict[str, object] = {"version": str(parse_version(version)), "revision": revision.hexdigest()}
+    if flaw is not None:
+        release["flaw"] = render_flaw(flaw)
     files = {f"{PROGRAM}/{path}": content for path, content in sources.items()}
     files[f"{PROGRAM}/release.json"] = json.dumps(release, sort_keys=True).encode() + b"\n"
     files["bin/cardano-node"] = LAUNCHER.encode()
@@ -127,60 +138,3 @@ def _render_tar(files: dict[str, bytes]) -> bytes:
                 member.size = len(files[path])
                 tar.addfile(member, io.BytesIO(files[path]))
     return buffer.getvalue()
-
-
-class _Files(SimpleHTTPRequestHandler):
-    """Files of one folder, without listings and without a word on stderr."""
-
-    def list_directory(self, path: object) -> None:  # noqa: ARG002 - the base class's signature
-        self.send_error(404, "File not found")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing: what was fetched is seen on the hosts."""
-
-
-class ReleaseServer:
-    """A running server; closing it frees the port."""
-
-    def __init__(self, directory: Path, address: str, port: int) -> None:
-        self._server = ThreadingHTTPServer(
-            (address, port), lambda *arguments: _Files(*arguments, directory=str(directory))
-        )
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="releases", daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Return the address that files are found under."""
-        address, port = self._server.server_address[:2]
-        return f"http://{address!s}:{port}"
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def serve_releases(directory: Path, address: str, port: int = 0) -> ReleaseServer:
-    """Serve the files of a directory in a thread of their own; port 0 is any free one."""
-    return ReleaseServer(directory, address, port)
-
-
-def main(arguments: list[str]) -> None:
-    """Serve until killed: `python -m orchestrator.lab.releases DIRECTORY ADDRESS PORT`, for a lab that outlives its command."""
-    directory, address, port = arguments
-    server = serve_releases(Path(directory), address, int(port))
-    print(server.url, flush=True)
-    threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
