@@ -10,16 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, select, update
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from orchestrator.adapters.store_engine import CHECK_THE_URL, connect
 from orchestrator.adapters.store_evidence import parse_evidence, render_evidence
+from orchestrator.adapters.store_lease import delete_lease, require_lease, take_lease
+from orchestrator.adapters.store_rollout_rows import (
+    append_events,
+    append_order,
+    read_bundles,
+    read_events,
+    read_newest_order,
+    read_orders,
+    read_rollout,
+    replace_bundles,
+    replace_rollout,
+)
+from orchestrator.adapters.store_rows import in_utc, row_values
 from orchestrator.adapters.store_schema import (
     ABOUT,
     ATTEMPTS,
@@ -27,16 +39,16 @@ from orchestrator.adapters.store_schema import (
     EVIDENCE,
     IDENTITIES,
     INTENTS,
-    LEASE,
     MISSED,
     PINS,
     check_about,
     complete,
     make_or_check,
 )
-from orchestrator.errors import LeaseHeld, StoreRefused
+from orchestrator.errors import StoreRefused
 from orchestrator.fleet.chain import parse_point
 from orchestrator.fleet.record import NO_EVIDENCE, Attempt, Evidence, FleetRecord, Identity, LaunchIntent, Lease, Pin
+from orchestrator.fleet.rollout import Bundle, Order, RolloutEvent, RolloutRecord, Verb
 
 OPENING_TRIES = 2
 """Two controllers may make the tables of one new PostgreSQL store at the same moment; the one that came late looks again."""
@@ -108,13 +120,16 @@ class Store:
                 fleet=about.fleet,
                 magic=about.magic,
                 token=about.token,
-                intents=tuple(LaunchIntent(**_values(row)) for row in intents),
-                identities={row.instance_id: Identity(**_values(row)) for row in identities},
-                attempts={(row.relay, row.intent): Attempt(**_values(row)) for row in attempts},
-                missed_since={row.instance_id: _utc(row.since) for row in missed},
+                intents=tuple(LaunchIntent(**row_values(row)) for row in intents),
+                identities={row.instance_id: Identity(**row_values(row)) for row in identities},
+                attempts={(row.relay, row.intent): Attempt(**row_values(row)) for row in attempts},
+                missed_since={row.instance_id: in_utc(row.since) for row in missed},
                 confirmed_retirements=frozenset(names.scalars()),
                 evidence=_read_evidence(connection),
-                pin=Pin(parse_point(pin.point), pin.user, pin.reason, _utc(pin.at)) if pin is not None else None,
+                pin=Pin(parse_point(pin.point), pin.user, pin.reason, in_utc(pin.at)) if pin is not None else None,
+                rollout=read_rollout(connection),
+                orders=read_orders(connection),
+                bundles=read_bundles(connection),
             )
 
     def save_magic(self, magic: int) -> None:
@@ -168,6 +183,37 @@ class Store:
         rows = [asdict(pin) | {"fleet": self._fleet, "point": str(pin.point)}] if pin is not None else []
         self._replace_all(PINS, rows)
 
+    def save_rollout(
+        self,
+        rollout: RolloutRecord,
+        before: RolloutRecord,
+        bundles: Mapping[str, Bundle],
+        events: Sequence[RolloutEvent],
+    ) -> bool:
+        """Replace what is kept of the rollout, and add to its history, if it still is what this look started from."""
+        with self._turn() as connection:
+            if read_rollout(connection) != before:
+                return False
+            replace_rollout(connection, self._fleet, rollout)
+            replace_bundles(connection, bundles)
+            append_events(connection, events)
+            return True
+
+    def load_events(self, limit: int | None = None) -> tuple[RolloutEvent, ...]:
+        """Return the history of rollouts, oldest first; of more than `limit` the newest."""
+        with self._transaction() as connection:
+            return read_events(connection, limit)
+
+    def add_order(self, verb: Verb, user: str, reason: str, at: datetime, relay: str = "") -> Order:
+        """Append an operator's request; a retry forgets what failed on its relay."""
+        with self._turn() as connection:
+            return append_order(connection, verb, user, reason, at, relay)
+
+    def newest_order(self) -> int:
+        """Return the number of the newest order, 0 without any."""
+        with self._transaction() as connection:
+            return read_newest_order(connection)
+
     def delete_instance(self, instance_id: str) -> None:
         """Forget everything about an instance that is gone; its launch intent stays, without its request.
 
@@ -182,38 +228,17 @@ class Store:
     def acquire_lease(self, holder: str, now: datetime, until: datetime, least_token: int) -> Lease:
         """Take or renew the lease in one transaction. Raises LeaseHeld."""
         with self._turn() as connection:
-            stored = connection.execute(select(ABOUT.c.token).where(ABOUT.c.fleet == self._fleet)).scalar_one()
-            row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet)).one_or_none()
-            held = row is not None and _utc(row.until) > now
-            if row is not None and held and row.holder != holder:
-                raise _held(row)
-            token = row.token if row is not None and held else max(stored, least_token) + 1
-            connection.execute(delete(LEASE).where(LEASE.c.fleet == self._fleet))
-            connection.execute(insert(LEASE).values(fleet=self._fleet, holder=holder, token=token, until=until))
-            connection.execute(update(ABOUT).where(ABOUT.c.fleet == self._fleet).values(token=token))
-            return Lease(holder, token, until)
+            return take_lease(connection, self._fleet, holder, now, until, least_token)
 
     def check_lease(self, lease: Lease, now: datetime) -> None:
         """Raise LeaseHeld unless this very lease is still held."""
         with self._transaction() as connection:
-            row = connection.execute(select(LEASE).where(LEASE.c.fleet == self._fleet)).one_or_none()
-        if row is not None and row.holder == lease.holder and row.token == lease.token and _utc(row.until) > now:
-            return
-        if row is None or _utc(row.until) <= now:
-            raise LeaseHeld(
-                f"the lease of {lease.holder} has run out",
-                next_step="run the command again; it takes up what is there",
-            )
-        raise _held(row)
+            require_lease(connection, self._fleet, lease, now)
 
     def release_lease(self, lease: Lease) -> None:
         """Give the lease back; harmless if it is someone else's by now."""
         with self._transaction() as connection:
-            connection.execute(
-                delete(LEASE).where(
-                    LEASE.c.fleet == self._fleet, LEASE.c.holder == lease.holder, LEASE.c.token == lease.token
-                )
-            )
+            delete_lease(connection, self._fleet, lease)
 
     def _empty_log(self) -> None:
         """Write SQLite's log into the file and cut it to nothing: it still holds the pages as they were before."""
@@ -264,20 +289,3 @@ def _read_evidence(connection: Connection) -> Evidence:
 def _unusable(engine: Engine, error: SQLAlchemyError) -> StoreRefused:
     url = engine.url.render_as_string(hide_password=True)
     return StoreRefused(f"the store {url} cannot be used: {error.__cause__ or error}", next_step=CHECK_THE_URL)
-
-
-def _held(row: Row[Any]) -> LeaseHeld:
-    until = _utc(row.until)
-    return LeaseHeld(
-        f"{row.holder} holds the lease until {until:%H:%M:%S} UTC (fencing token {row.token})",
-        next_step="wait until it has ended, or end that controller; a dead one's lease runs out by itself",
-    )
-
-
-def _values(row: Row[Any]) -> dict[str, Any]:
-    return {key: _utc(value) if isinstance(value, datetime) else value for key, value in row._asdict().items()}
-
-
-def _utc(value: datetime) -> datetime:
-    """SQLite gives times back without their zone; all are written in UTC."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

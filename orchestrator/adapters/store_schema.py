@@ -24,8 +24,8 @@ from sqlalchemy import (
 
 from orchestrator.errors import StoreRefused
 
-SCHEMA_VERSION = 2
-"""1: the beginning. 2: evidence and pins; an older store is given the tables it lacks."""
+SCHEMA_VERSION = 3
+"""1: the beginning. 2: evidence and pins. 3: rollouts. An older store is given the tables it lacks."""
 
 METADATA = MetaData()
 
@@ -98,6 +98,46 @@ PINS = Table(
     Column("user", String(128), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
+)
+
+ROLLOUTS = Table(
+    "rollouts",
+    METADATA,
+    Column("fleet", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+BUNDLES = Table(
+    "bundles",
+    METADATA,
+    Column("digest", String(128), primary_key=True),
+    Column("version", String(128), nullable=False),
+    Column("image", String(256), nullable=False),
+    Column("instance_type", String(64), nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+ORDERS = Table(
+    "orders",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("verb", String(32), nullable=False),
+    Column("user", String(256), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("relay", String(64), nullable=False),
+)
+
+EVENTS = Table(
+    "rollout_events",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("target", String(128), nullable=False),
+    Column("version", String(128), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("user", String(256), nullable=False),
 )
 
 LEASE = Table(
