@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.cli.lab_completion import complete_machines, complete_nodes, complete_places, complete_regions
+from orchestrator.cli.lab_consumers import consumers_command
 from orchestrator.cli.lab_releases import init_command, releases_command
 from orchestrator.cli.looking import data_console
 from orchestrator.errors import FleetError
@@ -21,7 +22,7 @@ from orchestrator.lab.cloud.places import LAB_REGIONS
 from orchestrator.lab.machines.image import Progress
 from orchestrator.lab.machines.processes import find_recorded
 from orchestrator.lab.node.faults import Fault, Hang, Slow, Stall, WrongMagic
-from orchestrator.lab.places import api_url
+from orchestrator.lab.places import NAMES_PORT, ZONE, api_url
 from orchestrator.spec.load import parse_fleet
 
 DEFAULT_LAB = "demo"
@@ -88,8 +89,9 @@ def status_command(name: str, as_json: bool) -> int:
         record.parent.name: find_recorded(record) is not None
         for record in sorted((plan.lab.directory / "partners").glob("*/process"))
     }
+    resolver = f"{plan.lab.network.gateway_v4}:{NAMES_PORT}"
     if as_json:
-        document = {"lab": name, "instances": instances, "partners": partners}
+        document = {"lab": name, "instances": instances, "partners": partners, "resolver": resolver}
         told = {partner: faults.get(partner) for partner in partners}
         click.echo(json.dumps(document | {"partner_faults": told, "cut_regions": shown["cut_regions"]}))
         return 0
@@ -112,6 +114,7 @@ def status_command(name: str, as_json: bool) -> int:
     for partner, runs in partners.items():
         fault = f", {faults[partner]}" if partner in faults else ""
         click.echo(f"partner {partner}: {'runs' if runs else 'does not run'}{fault}")
+    click.echo(f"resolver: {resolver}, for relays.FLEET.{ZONE} and REGION.relays.FLEET.{ZONE}")
     for region in shown["cut_regions"]:
         click.echo(f"region {region} is cut off")
     return 0
@@ -176,6 +179,8 @@ for verb in (
 ):
     lab_group.add_command(verb)
 
+
+lab_group.add_command(consumers_command)
 
 FAULT_HELP = """\
 Have a running node do wrong, without a restart; RELAY may be a partner, too.

@@ -1,4 +1,6 @@
-"""What a shell completes after the lab's verbs: names of the fleet file's relays, partners and regions. Asks no lab."""
+"""What a shell completes after the lab's verbs: names of the fleet file's relays, partners and regions, and of labs.
+Asks no lab.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import click
 
 from orchestrator.cli.looking import complete_relays
 from orchestrator.errors import FleetError
+from orchestrator.lab import running
 
 
 def complete_machines(context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
@@ -30,6 +33,11 @@ def complete_regions(context: click.Context, _parameter: click.Parameter, text: 
 def complete_places(context: click.Context, parameter: click.Parameter, text: str) -> list[str]:
     """Complete regions, and relays: either may have been cut off."""
     return [*complete_regions(context, parameter, text), *complete_relays(context, text)]
+
+
+def complete_labs(_context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
+    """Complete the labs of this machine."""
+    return [name for name in running.list_labs() if name.startswith(text)]
 
 
 def _regions_and_partners(context: click.Context) -> tuple[list[str], list[str]]:

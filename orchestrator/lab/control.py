@@ -64,7 +64,7 @@ class CloudControl:
         """Describe all instances and what their machines do."""
         machines = self._machines.observe()
         described = []
-        for view in self._views():
+        for view in self.views():
             machine = machines.get(view.instance_id)
             described.append(
                 {
@@ -134,7 +134,7 @@ class CloudControl:
 
     def find(self, name: str) -> InstanceView:
         """Find an instance by id, or by its Name tag among those that are not terminated."""
-        views = self._views()
+        views = self.views()
         found = [view for view in views if view.instance_id == name] or [
             view for view in views if view.name == name and view.state not in ("shutting-down", "terminated")
         ]
@@ -144,7 +144,8 @@ class CloudControl:
             raise NoSuchInstanceError(f"{count} of the lab called {name}; there are: {there or 'none'}")
         return found[0]
 
-    def _views(self) -> list[InstanceView]:
+    def views(self) -> list[InstanceView]:
+        """Describe every instance that ever was, as the API knows it."""
         return [view for region in self.regions.values() for view in region.views()]
 
 

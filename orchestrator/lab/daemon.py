@@ -1,4 +1,4 @@
-"""The process that is the lab: the AWS API with its supervisor, the release server, and the partners' nodes.
+"""The process that is the lab: the AWS API with its supervisor, the release server, the resolver, and the partners' nodes.
 
 Started by `running.start_lab` and told what to do by files in the lab's folder; ends on SIGTERM. Machines and partners
 are processes of their own, recorded, so that whoever takes the lab down finds them even if this process died.
@@ -18,8 +18,9 @@ from orchestrator.lab.aws import LabCloudServer
 from orchestrator.lab.machines.layout import Lab
 from orchestrator.lab.machines.network import connect
 from orchestrator.lab.machines.processes import find_recorded, start_recorded
-from orchestrator.lab.places import API_PORT, RELAY_PORT, RELEASES_PORT, PartnerPlace, partner_places
+from orchestrator.lab.places import API_PORT, NAMES_PORT, RELAY_PORT, RELEASES_PORT, PartnerPlace, partner_places
 from orchestrator.lab.releases.server import serve_releases
+from orchestrator.lab.resolver import PublishedRelays, serve_names
 from orchestrator.lab.running import READY, RELEASES, read_plan
 from orchestrator.lab.supervisor.real_machines import LabMachines, carve_cloud_ranges
 
@@ -40,12 +41,14 @@ def main(folder: Path) -> None:
         regions=plan.regions,
     )
     releases = serve_releases(folder / RELEASES, gateway, RELEASES_PORT)
+    names = serve_names(PublishedRelays(folder, cloud.control.views).find, gateway, NAMES_PORT)
     cloud.start()
     for partner in partner_places(lab.network):
         start_partner(lab, partner, plan.network_folder)
     (folder / READY).write_text(json.dumps({"endpoint": cloud.endpoint_url, "releases": releases.url}) + "\n")
     stop.wait()
     (folder / READY).unlink(missing_ok=True)
+    names.close()
     releases.close()
     cloud.stop()
 

@@ -13,6 +13,11 @@ from orchestrator.lab.machines.network import LabNetwork
 API_PORT = 4566
 RELEASES_PORT = 8080
 RELAY_PORT = 3001
+NAMES_PORT = 53
+"""Where the lab's resolver answers: the usual port, since a machine's resolv.conf can name no other."""
+
+ZONE = "lab"
+"""All names of the lab's fleets end in it."""
 
 LAB_KEYS = {"AKIALAB0000000000000": "lab-secret-that-opens-nothing-else"}
 """Key id and secret that the lab accepts. They are no secret: they open nothing but a lab on this machine."""
@@ -46,3 +51,8 @@ def api_url(network: LabNetwork) -> str:
 def releases_url(network: LabNetwork) -> str:
     """Return where the lab's releases are downloaded."""
     return f"http://{network.gateway_v4}:{RELEASES_PORT}"
+
+
+def relays_name(fleet: str, region: str | None = None) -> str:
+    """Return the name that consumers of a fleet ask for: of all its relays, or of those in a region."""
+    return f"{f'{region}.' if region else ''}relays.{fleet}.{ZONE}."

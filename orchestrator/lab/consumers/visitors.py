@@ -1,0 +1,65 @@
+"""Many consumers at a time: whenever one is done and away, another one comes, until they are told to stop.
+
+What they saw is collected as it happens, so that a view can be drawn at any time. Nothing is decided here about any of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from .consumer import Consumer, Journey
+from .outcome import Failed, Outcome
+
+# They do not all come in one instant: in a flood of new connections each relay would slow down everybody.
+ARRIVAL = timedelta(milliseconds=50)
+
+# After one that failed at once the next one must not fail in the same instant, and so on without end.
+PAUSE_AFTER_FAILURE = timedelta(seconds=1)
+
+
+class Visitors:
+    """The consumers of one run: those who are there now, and how the others ended."""
+
+    def __init__(self, count: int, journey: Journey, tell: Callable[[Outcome], None] = lambda _: None) -> None:
+        self.outcomes: list[Outcome] = []
+        self.present: dict[int, Consumer] = {}
+        self._count, self._journey, self._tell = count, journey, tell
+        self._next_number = 1
+
+    async def run(self, stop: asyncio.Event, *, once: bool, arrival: timedelta = ARRIVAL) -> None:
+        """Keep so many consumers there until told to stop, or let each come `once`. Who is there then is sent home."""
+        places = [asyncio.create_task(self._fill_place(arrival * number, once=once)) for number in range(self._count)]
+        all_done = asyncio.create_task(_wait_for(places))
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((all_done, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*places, all_done, stopped):
+                task.cancel()
+            ends = await asyncio.gather(*places, all_done, stopped, return_exceptions=True)
+        # A consumer's misfortunes are outcomes: what is raised here is a mistake of our own.
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    async def _fill_place(self, wait: timedelta, *, once: bool) -> None:
+        await asyncio.sleep(wait.total_seconds())
+        while True:
+            number, self._next_number = self._next_number, self._next_number + 1
+            consumer = self.present[number] = Consumer(number, self._journey)
+            outcome = await consumer.bootstrap()
+            del self.present[number]
+            self.outcomes.append(outcome)
+            self._tell(outcome)
+            current = asyncio.current_task()
+            if once or (current is not None and current.cancelling()):
+                return
+            if isinstance(outcome, Failed):
+                await asyncio.sleep(PAUSE_AFTER_FAILURE.total_seconds())
+
+
+async def _wait_for(places: Sequence[asyncio.Task[None]]) -> bool:
+    await asyncio.wait(places, return_when=asyncio.FIRST_EXCEPTION)
+    return True
