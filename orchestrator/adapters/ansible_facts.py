@@ -39,6 +39,8 @@ def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreadable:
             peers=None if peers is None else frozenset(map(str, peers)),
             reload_logged=None if logged is None else bool(logged),
             reloaded_seconds_ago=None if ago is None else float(ago),
+            restarts=None if raw["restarts"] is None else int(raw["restarts"]),
+            started_seconds_ago=None if raw["started_seconds_ago"] is None else float(raw["started_seconds_ago"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         return Unreadable(f"answered an inspection with something else: {type(problem).__name__} {problem}")

@@ -182,6 +182,10 @@ class HostFacts:
     """Whether the node's log confirms the last reload since its start; None if there was none, or it is not known."""
     reloaded_seconds_ago: float | None = None
     """Time since the last reload signal, by the host's own clock; None if there was none since the start."""
+    restarts: int | None = None
+    """How often systemd has started the node again by itself since it was last told to; None if there is no unit."""
+    started_seconds_ago: float | None = None
+    """Time since the node's present process (of a crashing node: its last) was started; None if it does not run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,13 @@ def test_metrics_and_peers_and_a_reload_are_read(tmp_path: Path) -> None:
     assert (facts.reload_logged, facts.reloaded_seconds_ago, facts.detail) == (False, 2.0, "no such file")
 
 
+def test_how_often_a_node_was_restarted_and_since_when_it_runs_are_read(tmp_path: Path) -> None:
+    facts = parsed(answer(tmp_path, restarts=3, started_seconds_ago=12.5))
+    assert (facts.restarts, facts.started_seconds_ago) == (3, 12.5)
+    facts = parsed(answer(tmp_path, restarts=None, started_seconds_ago=None))
+    assert (facts.restarts, facts.started_seconds_ago) == (None, None)
+
+
 def test_a_node_without_peers_is_not_one_whose_peers_are_unknown(tmp_path: Path) -> None:
     assert parsed(answer(tmp_path, peers=[])).peers == frozenset()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -365,3 +366,31 @@ def test_a_node_that_does_not_run_is_not_asked(tmp_path: Path) -> None:
         facts = inspect(Machine(tmp_path, systemd), port, [])
         socket.create_connection(("127.0.0.1", port)).close()
     assert (facts["metrics"], facts["metrics_missing"], facts["peers"]) == ("", "the node does not run", None)
+
+
+def systemd_that_says(**properties: str) -> Machine:
+    text = "LoadState=loaded\n" + "".join(f"{name}={value}\n" for name, value in properties.items())
+    return Machine(Path("/nowhere"), lambda *_, **__: Ran(0, text, ""))
+
+
+@pytest.mark.parametrize(
+    ("active", "restarts", "age"), [("active", 0, 12.0), ("activating", 3, 12.0), ("failed", 10, None)]
+)
+def test_a_look_tells_how_often_systemd_restarted_the_node_and_how_long_its_process_runs(
+    active: str, restarts: int, age: float | None
+) -> None:
+    began = str(round((time.monotonic() - 12) * 1e6))
+    properties = {"ActiveState": active, "NRestarts": str(restarts), "ExecMainStartTimestampMonotonic": began}
+    facts = inspect(systemd_that_says(**properties))
+    assert facts["restarts"] == restarts
+    assert facts["started_seconds_ago"] == (None if age is None else pytest.approx(age, abs=5))
+
+
+def test_a_node_that_was_never_started_has_no_age() -> None:
+    facts = inspect(systemd_that_says(ActiveState="activating", NRestarts="0", ExecMainStartTimestampMonotonic="0"))
+    assert (facts["restarts"], facts["started_seconds_ago"]) == (0, None)
+
+
+def test_without_a_unit_nothing_was_restarted() -> None:
+    absent = Machine(Path("/nowhere"), lambda *_, **__: Ran(0, "LoadState=not-found\nActiveState=inactive\n", ""))
+    assert inspect(absent)["restarts"] is None

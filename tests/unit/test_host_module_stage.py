@@ -6,7 +6,7 @@ import hashlib
 import io
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,11 +15,24 @@ from typing import Any
 import pytest
 
 from playbooks.module_utils.genesis.download import check_url, download
-from playbooks.module_utils.genesis.machine import NETWORKS, RELEASES, Machine, Refused
+from playbooks.module_utils.genesis.machine import NETWORKS, RELEASES, Machine, Ran, Refused, run_command
 from playbooks.module_utils.genesis.release import list_staged, read_marker
 from playbooks.module_utils.genesis.staging import Stage, parse_stage, stage
+from playbooks.module_utils.genesis.trial import is_same, read_version
 
-NODE = ("bin/cardano-node", b"#!/bin/sh\n", 0o755)
+VERSION = "10.7.1"
+
+
+def node_that(*commands: str) -> tuple[str, bytes, int]:
+    """A node's program that does this whatever it is asked."""
+    return ("bin/cardano-node", "\n".join(["#!/bin/sh", *commands, ""]).encode(), 0o755)
+
+
+def node_that_says(version: str) -> tuple[str, bytes, int]:
+    return node_that(f"echo 'cardano-node {version} - linux-x86_64 - ghc-9.6'", "echo 'git rev 0123456789abcdef'")
+
+
+NODE = node_that_says(VERSION)
 
 
 def make_archive(*members: tuple[str, bytes, int], more: Callable[[tarfile.TarFile], None] | None = None) -> bytes:
@@ -87,14 +100,21 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+    return Machine(tmp_path, run_as_whoever_tests)
 
 
-def wanted(server: Server, sha256: str | None = None, **network: str) -> Stage:
+def run_as_whoever_tests(argv: Sequence[str], *, stdin: str = "", timeout_seconds: float = 60) -> Ran:
+    """Run the program for real, without the change of user that only root may make."""
+    assert argv[0] == "setpriv"
+    assert argv[1:3] == ["--reuid=cardano-node", "--regid=cardano-node"]
+    return run_command(["setpriv", *argv[argv.index("--") :]], stdin=stdin, timeout_seconds=timeout_seconds)
+
+
+def wanted(server: Server, sha256: str | None = None, version: str = VERSION, **network: str) -> Stage:
     return parse_stage(
         {
             "release": {
-                "version": "10.7.1",
+                "version": version,
                 "url": server.url,
                 "sha256": sha256 or hashlib.sha256(server.body).hexdigest(),
             },
@@ -137,7 +157,7 @@ def test_older_releases_stay_beside_the_new_one(machine: Machine, server: Server
 
 
 def test_a_top_folder_in_the_archive_is_left_out(machine: Machine, server: Server) -> None:
-    server.body = make_archive(("./cardano-node-10.7.1/bin/cardano-node", b"x", 0o755), ("README", b"r", 0o644))
+    server.body = make_archive(("./cardano-node-10.7.1/bin/cardano-node", *NODE[1:]), ("README", b"r", 0o644))
     request = wanted(server)
     stage(machine, request)
     assert (machine.at(request.release.folder) / "bin/cardano-node").exists()
@@ -275,11 +295,11 @@ def test_links_within_a_top_folder_are_kept_one_behind_the_other(machine: Machin
         special(f"{TOP}/node", tarfile.SYMTYPE, "lib/node")(archive)
         special(f"{TOP}/same", tarfile.LNKTYPE, f"{TOP}/bin/cardano-node")(archive)
 
-    server.body = make_archive((f"{TOP}/bin/cardano-node", b"x", 0o755), more=add)
+    server.body = make_archive((f"{TOP}/bin/cardano-node", *NODE[1:]), more=add)
     request = wanted(server)
     stage(machine, request)
     place = machine.at(request.release.folder)
-    assert [(place / name).read_bytes() for name in ("node", "same")] == [b"x", b"x"]
+    assert [(place / name).read_bytes() for name in ("node", "same")] == [NODE[1], NODE[1]]
 
 
 def test_a_file_below_a_link_is_refused(machine: Machine, server: Server) -> None:
@@ -301,7 +321,7 @@ def test_a_link_within_the_release_is_kept(machine: Machine, server: Server) -> 
 
 @pytest.mark.parametrize(
     "body",
-    [b"not an archive", make_archive(NODE)[:-20], make_archive(("README", b"", 0o644))],
+    [b"not an archive", make_archive(NODE)[:100], make_archive(("README", b"", 0o644))],
     ids=["not an archive", "cut short", "no node in it"],
 )
 def test_what_is_no_release_is_refused_and_leaves_nothing(machine: Machine, server: Server, body: bytes) -> None:
@@ -333,3 +353,82 @@ def test_check_mode_says_what_is_missing_and_writes_nothing(machine: Machine, se
     server.body = make_archive(NODE)
     assert stage(machine, wanted(server), check=True) == ["release"]
     assert list(machine.root.iterdir()) == []
+
+
+def test_a_release_that_says_another_version_is_refused_naming_both_and_leaves_nothing(
+    machine: Machine, server: Server
+) -> None:
+    server.body = make_archive(node_that_says("10.5.4"))
+    with pytest.raises(Refused, match=r"the archive's cardano-node says 10\.5\.4, the fleet file calls it 10\.7\.1"):
+        stage(machine, wanted(server))
+    assert folders(machine) == []
+
+
+@pytest.mark.parametrize(
+    ("node", "complaint"),
+    [
+        (node_that("echo oops >&2", "exit 3"), "does not run on this host: oops"),
+        (node_that("kill -ILL $$"), "does not run on this host: killed by signal 4"),
+        (node_that("echo cardano-cli 10.7.1"), "says no version at all"),
+        (("bin/cardano-node", b"\x7fELF for another processor", 0o755), "does not run on this host: "),
+        (("bin/cardano-node", b"#!/lib/ld-that-is-not-here\n", 0o755), "lacks its loader"),
+    ],
+    ids=["fails", "crashes", "something else", "wrong architecture", "without its loader"],
+)
+def test_a_release_that_does_not_run_here_is_refused_with_its_error_and_leaves_nothing(
+    machine: Machine, server: Server, node: tuple[str, bytes, int], complaint: str
+) -> None:
+    server.body = make_archive(node)
+    with pytest.raises(Refused, match=complaint):
+        stage(machine, wanted(server))
+    assert folders(machine) == []
+
+
+def test_a_release_that_hangs_when_asked_for_its_version_is_refused_in_bounded_time(
+    tmp_path: Path, server: Server
+) -> None:
+    limits: list[float] = []
+
+    def run(argv: Sequence[str], *, stdin: str = "", timeout_seconds: float = 60) -> Ran:
+        limits.append(timeout_seconds)
+        return run_command(["sleep", "60"], stdin=stdin, timeout_seconds=timeout_seconds / 1000)
+
+    server.body = make_archive(NODE)
+    with pytest.raises(Refused, match="did not end within 30 s"):
+        stage(Machine(tmp_path, run), wanted(server))
+    assert limits == [30]
+
+
+def test_a_release_that_was_tried_is_not_tried_again(machine: Machine, server: Server) -> None:
+    server.body = make_archive(NODE)
+    stage(machine, wanted(server))
+    never = Machine(machine.root, lambda *_, **__: pytest.fail("it was run again"))
+    assert stage(never, wanted(server)) == []
+
+
+@pytest.mark.parametrize(
+    ("printed", "version"),
+    [
+        ("cardano-node 10.5.1 - linux-x86_64 - ghc-9.6\ngit rev ca1ec278070baf4481564a6ba7b4a5b9e3d9f366\n", "10.5.1"),
+        ("cardano-node 10.5.1", "10.5.1"),
+        ("cardano-node 10.5.1-rc1 - linux", None),
+        ("cardano-cli 10.5.1 - linux", None),
+        ("", None),
+    ],
+)
+def test_a_version_is_read_from_what_a_node_prints(printed: str, version: str | None) -> None:
+    assert read_version(printed) == version
+
+
+@pytest.mark.parametrize(
+    ("said", "version", "same"),
+    [
+        ("10.6.2", "10.6.2", True),
+        ("10.6.0", "10.6.0-pre", True),
+        ("10.6", "10.6.0", True),
+        ("10.6.20", "10.6.2", False),
+        ("10.6.2", "10.6.2.1", False),
+    ],
+)
+def test_a_pre_release_says_the_number_of_its_release(said: str, version: str, same: bool) -> None:
+    assert is_same(said, version) == same

@@ -48,8 +48,15 @@ def inspect(machine: Machine, metrics_port: int = 0, metrics_names: Sequence[str
         "clean_marker": unit.has_clean_marker(machine),
         "firewall_pending": firewall.is_pending(machine),
         "detail": unit.read_detail(machine, found),
+        "restarts": found.restarts if found.state != "absent" else None,
+        "started_seconds_ago": tell_age(found, time.monotonic()) if runs else None,
     }
     return facts | (ask_node(machine, found, metrics_port, metrics_names) if runs else NOT_ASKED)
+
+
+def tell_age(found: unit.UnitFound, now_seconds: float) -> float | None:
+    """Return how long ago the node's process was started, by the host's monotonic clock; None if none ever was."""
+    return None if found.started_seconds is None else max(0.0, round(now_seconds - found.started_seconds, 3))
 
 
 def ask_node(machine: Machine, found: unit.UnitFound, port: int, names: Sequence[str]) -> dict[str, Any]:

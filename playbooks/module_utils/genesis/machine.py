@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 UNIT = "cardano-node.service"
+USER = "cardano-node"
+"""Whom the node runs as."""
 ETC = "/etc/cardano-node"
 RUN = "/run/cardano-node"
 RELOAD_SIGNALLED = f"{RUN}/reload.signalled"

@@ -1,7 +1,7 @@
 """Stage: bring a release and the network folder onto the host, verified, beside older ones. Disturbs nothing that runs.
 
 Downloads happen within the module, in bounded time; what was fetched is kept and gone on with. A wrong checksum, a
-hostile archive or a full disk leave the host as it was.
+hostile archive, a node that does not run here or is another version than it is called, or a full disk leave the host as it was.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import release
+from . import release, trial
 from .archive import check_members, find_top, size_of, unpack
 from .claim import check_right, claim
 from .download import check_space, check_url, download
@@ -97,7 +97,7 @@ def _stage_release(machine: Machine, wanted: Stage) -> None:
             allow_http=wanted.allow_http,
             limit_seconds=wanted.limit_seconds,
         )
-        _unpack_release(partial, machine.at(wanted.release.folder), wanted.release.sha256)
+        _unpack_release(machine, partial, wanted.release)
     except OSError as problem:
         # What fills the disk is ours: give it back, since nothing can go on from it here.
         if problem.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -106,7 +106,8 @@ def _stage_release(machine: Machine, wanted: Stage) -> None:
     partial.unlink()
 
 
-def _unpack_release(archive_path: Path, final: Path, sha256: str) -> None:
+def _unpack_release(machine: Machine, archive_path: Path, wanted: release.Release) -> None:
+    final = machine.at(wanted.folder)
     fresh = final.with_name(f".{final.name}.new")
     _remove(fresh)
     try:
@@ -116,11 +117,12 @@ def _unpack_release(archive_path: Path, final: Path, sha256: str) -> None:
             check_space(final.parent, size_of(members), "unpacking")
             fresh.mkdir(mode=0o755)
             unpack(archive, members, top, fresh)
-        release.write_marker(fresh, sha256)
+        trial.check_version(machine, fresh, wanted.version)
+        release.write_marker(fresh, wanted.sha256)
     except (tarfile.TarError, EOFError, Refused) as problem:
         _remove(fresh)
         archive_path.unlink(missing_ok=True)
-        raise Refused(f"archive {sha256[:12]}: {problem}") from None
+        raise Refused(f"archive {wanted.sha256[:12]}: {problem}") from None
     except OSError:
         _remove(fresh)
         raise

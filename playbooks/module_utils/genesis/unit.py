@@ -14,7 +14,8 @@ from .files import Wish
 from .machine import DATABASE, ETC, RUN, UNIT, Machine
 
 _PROPERTIES = (
-    "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,Job,ExecMainStatus,NRestarts,MainPID"
+    "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,Job,ExecMainStatus,NRestarts,MainPID,"
+    "ExecMainStartTimestampMonotonic"
 )
 
 
@@ -37,6 +38,8 @@ class UnitFound:
     """A restart or reload that a deploy wrote down before it changed files, and did not get to; empty for none."""
     pid: int = 0
     """The node's process; 0 for none."""
+    started_seconds: float | None = None
+    """When that process, or the last one, was started, by the host's monotonic clock; None for never."""
 
 
 def read_unit(machine: Machine) -> UnitFound:
@@ -56,6 +59,7 @@ def read_unit(machine: Machine) -> UnitFound:
         running_reload=machine.read_text(f"{RUN}/reload.digest"),
         owed=read_owed(machine).step,
         pid=int(values.get("MainPID") or 0),
+        started_seconds=int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6 or None,
     )
 
 
