@@ -1,10 +1,13 @@
-"""Fixtures of the contract tests: a lab cloud on loopback, and an environment in which no real credentials can be found."""
+"""Fixtures of the contract tests: a lab cloud and lab nodes on loopback, and an environment in which no real credentials can be found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.lab_node_process import LabNode, lab_nodes
 
 from .aws_lab import AwsLab, start_lab
 
@@ -25,3 +28,9 @@ def aws_lab(no_real_aws: pytest.MonkeyPatch) -> Iterator[AwsLab]:
     no_real_aws.setenv("AWS_ENDPOINT_URL", lab.server.endpoint_url)
     yield lab
     lab.close()
+
+
+@pytest.fixture
+def make_node(tmp_path: Path) -> Iterator[Callable[..., LabNode]]:
+    with lab_nodes(tmp_path) as make:
+        yield make
