@@ -1,7 +1,8 @@
 """Starts what a plan says and records what came of it. Decides nothing: every choice is in the action already.
 
 Effects run beside the cycle, at most one a relay. Before each: the lease is checked and what must survive a crash is
-saved. After each host ends, its relay is free again, while others of the same run go on.
+saved; what takes a node out waits if an operator said something since the plan was made. After each host ends, its relay
+is free again, while others of the same run go on.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from orchestrator.errors import CloudRefused, CloudUnavailable
+from orchestrator.execution.hearing import DEFERRED, OVERTAKEN, Hearing, disturbs
 from orchestrator.execution.launches import make_intent
 from orchestrator.execution.ports import (
     BackgroundPort,
@@ -29,13 +30,11 @@ from orchestrator.execution.ports import (
     LaunchRefused,
     StorePort,
 )
-from orchestrator.execution.targets import accepted_host_keys, host_target
+from orchestrator.execution.targets import HostAction, accepted_host_keys, host_target, variables_of
 from orchestrator.fleet.observation import InFlight, Instance
-from orchestrator.fleet.record import Attempt, Identity, LaunchIntent, Lease
+from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
 from orchestrator.planning.look import Wanted
 from orchestrator.planning.plan import Action, Deploy, Furnish, Launch, Prepare, Release, Retire, Stage, Stop
-from orchestrator.rendering.values import ChangeClass
-from orchestrator.rendering.variables import deploy_variables, prepare_variables, stage_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Event:
     relay: str
     intent: str
     outcome: str
-    """`started`, `done`, `failed` or `lost`."""
+    """`started`, `done`, `failed`, `lost` or `deferred`."""
     text: str
     changed: bool = False
 
@@ -69,7 +68,7 @@ NO_ZONE = ""
 """The place of what was refused, but not for want of room: no zone is passed over for it, so that a permission granted or
 an image corrected opens all of them at once."""
 
-HostAction = Prepare | Stage | Deploy | Stop | Retire
+CloudAction = Launch | Furnish | Retire | Release
 
 
 class Executor:
@@ -98,34 +97,52 @@ class Executor:
         with self._lock:
             return self._ended
 
-    def start(self, actions: Iterable[Action]) -> None:
-        """Start every action, hosts with the same intent side by side in one run."""
+    def start(self, actions: Iterable[Action], heard: int | None = None) -> None:
+        """Start every action, hosts with the same intent side by side in one run.
+
+        `heard` is the number of the newest order that the plan knew of; left out, it is the newest there is.
+        """
+        store = self._hands.store
+        hearing = Hearing(store, store.newest_order() if heard is None else heard)
         runs: dict[tuple[str, str], list[HostAction]] = {}
-        for action in actions:
+        for action in [action for action in actions if self._may_begin(action, hearing)]:
             self._begin(action)
             match action:
                 case Launch():
-                    self._in_background(action, partial(self._launch, action))
+                    self._in_background(action, hearing, partial(self._launch, action))
                 case Furnish():
-                    self._in_background(action, partial(self._hands.cloud.run_furnish, action.instance))
+                    self._in_background(action, hearing, partial(self._hands.cloud.run_furnish, action.instance))
                 case Release():
-                    self._in_background(action, partial(self._release, action))
+                    self._in_background(action, hearing, partial(self._release, action))
                 case Retire() if self._wanted.spec.cloud.kind == "aws":
-                    self._in_background(action, partial(self._terminate, action))
+                    self._in_background(action, hearing, partial(self._terminate, action))
                 case Prepare():
                     runs.setdefault(("prepare", action.step), []).append(action)
                 case Stage() | Deploy() | Stop() | Retire():
                     runs.setdefault((intent_of(action), ""), []).append(action)
         for (intent, _), group in runs.items():
-            self._hands.background.start(intent, partial(self._run, intent, group))
+            self._hands.background.start(intent, partial(self._run, intent, group, hearing))
 
     # --- one relay's bookkeeping -------------------------------------------------------------------------------------
 
     def _begin(self, action: Action) -> None:
         intent = intent_of(action)
         with self._lock:
-            self._in_flight[action.relay] = InFlight(intent, self._hands.clock.now(), disturbs=_disturbs(action))
+            self._in_flight[action.relay] = InFlight(intent, self._hands.clock.now(), disturbs=disturbs(action))
         self._report(Event(action.relay, intent, "started", action.reason))
+
+    def _may_begin(self, action: Action, hearing: Hearing) -> bool:
+        if overtaken := hearing.must_wait(action):
+            self._defer(action)
+        return not overtaken
+
+    def _defer(self, action: Action) -> None:
+        """Let go of an action that an operator's request overtook; the next look follows at once and plans anew."""
+        self._report_deferred(action)
+        self._end(action.relay)
+
+    def _report_deferred(self, action: Action) -> None:
+        self._report(Event(action.relay, intent_of(action), DEFERRED, OVERTAKEN))
 
     def _end(self, relay: str) -> None:
         with self._lock:
@@ -148,14 +165,17 @@ class Executor:
 
     # --- the cloud ---------------------------------------------------------------------------------------------------
 
-    def _in_background(self, action: Launch | Furnish | Retire | Release, work: Callable[[], str]) -> None:
+    def _in_background(self, action: CloudAction, hearing: Hearing, work: Callable[[], str]) -> None:
         """Start one call to the cloud. What the cloud refuses is this relay's failed attempt; a lost lease ends all."""
         intent = intent_of(action)
 
         def run() -> None:
             try:
                 self._check_lease()
-                self._done(action.relay, intent, work(), changed=True)
+                if hearing.must_wait(action):
+                    self._report_deferred(action)
+                else:
+                    self._done(action.relay, intent, work(), changed=True)
             except (CloudRefused, CloudUnavailable) as error:
                 self._failed(action.relay, intent, error.message)
             finally:
@@ -211,9 +231,8 @@ class Executor:
 
     # --- hosts -------------------------------------------------------------------------------------------------------
 
-    def _run(self, intent: str, group: Sequence[HostAction]) -> None:
-        actions = {action.instance.instance_id: action for action in group}
-        pending = dict(actions)
+    def _run(self, intent: str, group: Sequence[HostAction], hearing: Hearing) -> None:
+        pending = {action.instance.instance_id: action for action in group}
 
         def on_result(target: HostTarget, result: HostResult) -> None:
             action = pending.pop(target.instance_id)
@@ -225,31 +244,19 @@ class Executor:
         try:
             self._check_lease()
             record = self._hands.store.load()
-            targets = [
-                host_target(
-                    action.instance,
-                    accepted_host_keys(action.instance, record),
-                    self._wanted.spec,
-                    self._variables(action) | {"genesis_token": self._lease.token, "genesis_store_id": record.store_id},
-                )
-                for action in group
-            ]
-            self._hands.hosts.run_intent(intent, targets, on_result)
+            for action in group:
+                if not self._may_begin(action, hearing):
+                    del pending[action.instance.instance_id]
+            if targets := [self._target(action, record) for action in pending.values()]:
+                self._hands.hosts.run_intent(intent, targets, on_result)
         finally:
             for action in pending.values():
                 self._end(action.relay)
 
-    def _variables(self, action: HostAction) -> dict[str, Any]:
-        match action:
-            case Prepare(step=step, volume_id=volume_id):
-                return prepare_variables(self._wanted.spec, step, volume_id)
-            case Stage(rendered=rendered):
-                return stage_variables(rendered, self._wanted.network, allow_http=self._wanted.spec.lab is not None)
-            case Deploy(rendered=rendered, change=change):
-                # The host refuses more than was planned: what the budget was not charged for does not happen.
-                return deploy_variables(rendered) | {"genesis_allowed_change": change.name.lower()}
-            case Stop() | Retire():
-                return {}
+    def _target(self, action: HostAction, record: FleetRecord) -> HostTarget:
+        claim = {"genesis_token": self._lease.token, "genesis_store_id": record.store_id}
+        keys = accepted_host_keys(action.instance, record)
+        return host_target(action.instance, keys, self._wanted.spec, variables_of(action, self._wanted) | claim)
 
     def _host_ended(self, intent: str, action: HostAction, result: HostResult) -> None:
         match result:
@@ -282,12 +289,6 @@ class Executor:
             return  # the record has it; the next look tags again
         except CloudRefused as error:
             self._failed(instance.relay, TAG, error.message)
-
-
-def _disturbs(action: Action) -> bool:
-    """Whether an action takes the node out while it is under way."""
-    restarts = isinstance(action, Deploy) and action.change >= ChangeClass.RESTART
-    return restarts or isinstance(action, Stop | Retire)
 
 
 def intent_of(action: Action) -> str:

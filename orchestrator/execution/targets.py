@@ -1,4 +1,7 @@
-"""Which host is reached how: address, login, and the keys that are accepted. Pure; used by every work on hosts."""
+"""Which host is reached how, and told what: address, login, the keys that are accepted, a playbook's variables.
+
+Pure; used by every work on hosts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,12 @@ from typing import Any
 from orchestrator.execution.ports import HostTarget
 from orchestrator.fleet.observation import Instance
 from orchestrator.fleet.record import FleetRecord
+from orchestrator.planning.look import Wanted
+from orchestrator.planning.plan import Deploy, Prepare, Retire, Stage, Stop
+from orchestrator.rendering.variables import deploy_variables, prepare_variables, stage_variables
 from orchestrator.spec.model import FleetSpec
+
+HostAction = Prepare | Stage | Deploy | Stop | Retire
 
 
 def accepted_host_keys(instance: Instance, record: FleetRecord) -> tuple[str, ...]:
@@ -44,3 +52,17 @@ def host_target(instance: Instance, keys: tuple[str, ...], spec: FleetSpec, vari
         host_keys=keys,
         variables=variables,
     )
+
+
+def variables_of(action: HostAction, wanted: Wanted) -> dict[str, Any]:
+    """Return what an action's playbook needs to know, but for who runs it."""
+    match action:
+        case Prepare(step=step, volume_id=volume_id):
+            return prepare_variables(wanted.spec, step, volume_id)
+        case Stage(rendered=rendered):
+            return stage_variables(rendered, wanted.network, allow_http=wanted.spec.lab is not None)
+        case Deploy(rendered=rendered, change=change):
+            # The host refuses more than was planned: what the budget was not charged for does not happen.
+            return deploy_variables(rendered) | {"genesis_allowed_change": change.name.lower()}
+        case Stop() | Retire():
+            return {}
