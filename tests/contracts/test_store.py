@@ -7,11 +7,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,61 +33,14 @@ from orchestrator.fleet.record import (
     Quarantine,
     Suspicion,
 )
+from orchestrator.fleet.rollout import NO_ROLLOUT, Verb
 from orchestrator.simulation.store import MemoryStore
 
-from .postgres import postgres_cluster
+from .racing import at_once
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    with postgres_cluster() as url:
-        numbers = count()
-        admin = create_engine(url, isolation_level="AUTOCOMMIT")
-
-        def fresh() -> str:
-            name = f"store{next(numbers)}"  # a schema each: as separate as databases, and made in no time
-            with admin.connect() as connection:
-                connection.execute(text(f"CREATE SCHEMA {name}"))
-            return f"{url}&options=-csearch_path%3D{name}"
-
-        yield fresh
-        admin.dispose()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state/store.db"
-    return request.getfixturevalue("postgres")()
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorePort]:
-    if request.param == "memory":
-        yield MemoryStore("demo")
-        return
-    where = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres")()
-    opened = open_store(where, "demo")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def opening() -> Iterator[Callable[..., Store]]:
-    """Open stores that are closed after the test."""
-    stores: list[Store] = []
-
-    def open_one(url: str, fleet: str = "demo") -> Store:
-        stores.append(open_store(url, fleet))
-        return stores[-1]
-
-    yield open_one
-    for each in stores:
-        each.close()
 
 
 def intent(token: str = "t1", **changes: object) -> LaunchIntent:
@@ -210,18 +162,6 @@ def test_of_two_looks_at_once_the_first_to_end_keeps_its_evidence(store: StorePo
     assert store.load().evidence == evidence()
     store.save_evidence(later, evidence())
     assert store.load().evidence == later
-
-
-def at_once(stores: list[Store], save: Callable[[Store, int], None]) -> None:
-    """Have each store save something at the same moment; raises what the first of them raised."""
-    together = threading.Barrier(len(stores))
-
-    def run(number: int) -> None:
-        together.wait()
-        save(stores[number], number)
-
-    with ThreadPoolExecutor(len(stores)) as pool:
-        list(pool.map(run, range(len(stores))))
 
 
 def test_of_looks_that_end_at_the_same_moment_one_keeps_its_evidence_and_none_fails(
@@ -533,19 +473,29 @@ def test_a_newer_schema_is_refused(opening: Callable[..., Store], url: str) -> N
         opening(url)
 
 
-def test_a_store_of_the_first_version_is_given_what_it_lacks(opening: Callable[..., Store], url: str) -> None:
+ADDED_BY_VERSION = {2: ("evidence", "pins"), 3: ("rollouts", "bundles", "orders", "rollout_events")}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_an_older_version_is_given_what_it_lacks(
+    opening: Callable[..., Store], url: str, version: int
+) -> None:
     older = opening(url, "demo")
     older.save_magic(42)
     older.close()
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE evidence"))
-        connection.execute(text("DROP TABLE pins"))
-        connection.execute(text("UPDATE about SET schema_version = 1"))
+        for newer in range(version + 1, SCHEMA_VERSION + 1):
+            for table in ADDED_BY_VERSION[newer]:
+                connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text(f"UPDATE about SET schema_version = {version}"))
     engine.dispose()
+    assert read_record(url, "demo") is not None
     store = opening(url, "demo")
     store.save_evidence(evidence(), NO_EVIDENCE)
     assert (store.load().magic, store.load().evidence) == (42, evidence())
+    assert store.load().rollout == NO_ROLLOUT
+    assert store.add_order(Verb.PAUSE, "anna", "wait", NOW).number == 1
 
 
 def test_evidence_that_cannot_be_read_is_as_good_as_none(opening: Callable[..., Store], url: str) -> None:
