@@ -16,10 +16,10 @@ def summary_lines(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     ended = f"{summary.bootstrapped} bootstrapped, {summary.failed} failed"
     if summary.cut_short:
         ended += f", {summary.cut_short} sent home on the way"
-    lost = f"{summary.reconnects} connections lost on the way, {summary.unusable} addresses unusable"
+    lost = f"connections lost on the way: {summary.reconnects}, addresses unusable: {summary.unusable}"
     stalls = f"stall: slowest {seconds(summary.slowest_stall)}, median {seconds(summary.median_stall)}"
     times = f"time to bootstrap: median {seconds(summary.median_time)}"
-    return f"{ended}; {lost}; {summary.blocks} blocks", f"{stalls}; {times}"
+    return f"{ended}; {lost}; blocks: {summary.blocks}", f"{stalls}; {times}"
 
 
 def failure_line(outcome: Failed) -> str:

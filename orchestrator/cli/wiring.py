@@ -25,6 +25,7 @@ from orchestrator.execution.observe import Eyes
 from orchestrator.execution.ports import CloudPort
 from orchestrator.fleet.observation import CloudView
 from orchestrator.fleet.record import FleetRecord
+from orchestrator.lab.announced import announce_fleet
 from orchestrator.lab.running import find_lab, lab_environment
 from orchestrator.ouroboros.client import ProbeTimeouts
 from orchestrator.ouroboros.verdicts import SlotClock
@@ -72,6 +73,8 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
     state = fleet.base / STATE
     state.mkdir(mode=0o700, exist_ok=True)
     store = open_store(store_url(fleet), spec.fleet)
+    if spec.lab is not None:
+        announce_fleet(find_lab(spec.lab).lab.directory, spec.fleet, store_url(fleet))
     if (command := click.get_current_context(silent=True)) is not None:
         command.call_on_close(store.close)
     clock = WallClock()
