@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from orchestrator.adapters.store_engine import CHECK_THE_URL, connect
+from orchestrator.adapters.store_engine import CHECK_THE_URL, connect, read_one_moment
 from orchestrator.adapters.store_evidence import parse_evidence, render_evidence
-from orchestrator.adapters.store_lease import delete_lease, require_lease, take_lease
+from orchestrator.adapters.store_lease import delete_lease, find_lease, require_lease, take_lease
 from orchestrator.adapters.store_rollout_rows import (
     append_events,
     append_order,
@@ -106,6 +106,7 @@ class Store:
     def load(self) -> FleetRecord:
         """Return the whole record."""
         with self._transaction() as connection:
+            read_one_moment(connection)
             about = connection.execute(select(ABOUT).where(ABOUT.c.fleet == self._fleet)).one()
             intents = connection.execute(
                 select(INTENTS).order_by(INTENTS.c.relay, INTENTS.c.generation, INTENTS.c.attempt)
@@ -234,6 +235,11 @@ class Store:
         """Raise LeaseHeld unless this very lease is still held."""
         with self._transaction() as connection:
             require_lease(connection, self._fleet, lease, now)
+
+    def find_lease(self, now: datetime) -> Lease | None:
+        """Return whose turn it is, for people; None if nobody is at work."""
+        with self._transaction() as connection:
+            return find_lease(connection, self._fleet, now)
 
     def release_lease(self, lease: Lease) -> None:
         """Give the lease back; harmless if it is someone else's by now."""

@@ -39,6 +39,15 @@ def connect(url: str) -> Engine:
     return engine
 
 
+def read_one_moment(connection: Connection) -> None:
+    """Have all statements of a transaction that has just begun see the same moment: a rollout and its bundles belong together.
+
+    PostgreSQL would show each of them what was committed before that very statement; SQLite lets nobody write meanwhile.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection type
     """Durable at every commit, readers beside a writer, and patience with another process's transaction."""
     connection.isolation_level = None

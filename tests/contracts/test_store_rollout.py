@@ -132,6 +132,24 @@ def test_bundles_that_are_there_are_not_written_again(opening: Callable[..., Sto
     assert not any("DELETE FROM bundles" in statement for statement in written)
 
 
+def test_a_rollout_is_read_with_the_bundles_that_belong_to_it(
+    opening: Callable[..., Store], postgres: Callable[[], str]
+) -> None:
+    url = postgres()  # SQLite lets nobody write while somebody reads
+    reader, writer = opening(url), opening(url)
+    writer.save_rollout(HALTED, NO_ROLLOUT, {"d1": bundle("d1")}, [])
+    meanwhile = [lambda: writer.save_rollout(NO_ROLLOUT, HALTED, {}, [])]
+
+    def interfere(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "FROM bundles" in statement and meanwhile:
+            assert meanwhile.pop()()
+
+    event.listen(reader._engine, "before_cursor_execute", interfere)
+    record = reader.load()
+    assert not meanwhile
+    assert (record.rollout, set(record.bundles)) == (HALTED, {"d1"})
+
+
 def break_document(url: str, document: str) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
