@@ -59,12 +59,12 @@ class ConsumersView:
         stalls = _stalls([*present, *(outcome.seen for outcome in visitors.outcomes)])
         return {
             "time": f"{time.monotonic() - self._began:.0f} s",
-            "running": str(len(present)),
+            "here": str(len(present)),
             "bootstrapped": str(summary.bootstrapped),
             "failed": str(summary.failed),
             "slowest stall": seconds(max(stalls, default=None)),
-            "median stall": seconds(timedelta(seconds=median(s.total_seconds() for s in stalls)) if stalls else None),
-            "reconnects": str(summary.reconnects + sum(seen.reconnects for seen in present)),
+            "median": seconds(timedelta(seconds=median(s.total_seconds() for s in stalls)) if stalls else None),
+            "lost": str(summary.reconnects + sum(seen.reconnects for seen in present)),
             "blocks": str(summary.blocks + sum(seen.blocks for seen in present)),
         }
 
