@@ -42,6 +42,12 @@ def require_lease(connection: Connection, fleet: str, lease: Lease, now: datetim
     raise _held(row)
 
 
+def find_lease(connection: Connection, fleet: str, now: datetime) -> Lease | None:
+    """Return the lease that is held now, by whomever; None if nobody holds one."""
+    row = _row(connection, fleet)
+    return Lease(row.holder, row.token, in_utc(row.until)) if row is not None and in_utc(row.until) > now else None
+
+
 def delete_lease(connection: Connection, fleet: str, lease: Lease) -> None:
     """Give the lease back; harmless if it is someone else's by now."""
     mine = (LEASE.c.fleet == fleet, LEASE.c.holder == lease.holder, LEASE.c.token == lease.token)

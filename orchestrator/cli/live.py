@@ -1,7 +1,11 @@
-"""The live view of an apply: a table that is redrawn on a terminal, a line per event elsewhere. On stderr, always."""
+"""The live view of an apply: drawn again and again on a terminal, a line per event elsewhere. On stderr, always.
+
+What is drawn is a table of relays, or, while a rollout goes through its waves, one tree of these.
+"""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -9,16 +13,22 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.cli.present import describe_hold, status_table, summary_line
+from orchestrator.cli.present import hold_lines, status_table, summary_line
+from orchestrator.cli.rollout_text import is_under_way, pending_orders, tell_changes
+from orchestrator.cli.rollout_tree import rollout_tree
 from orchestrator.execution.cycle import Round
 from orchestrator.execution.execute import Event
 from orchestrator.fleet.observation import InFlight
+from orchestrator.planning.plan import Hold
 
 LAST_EVENTS = 6
+
+NUMBERED = re.compile(r"\S*\d\S*")
+"""Words with figures in them: times, percents, relays."""
 
 
 class LiveView:
@@ -58,35 +68,62 @@ class LiveView:
     def show_round(self, found: Round, in_flight: Mapping[str, InFlight]) -> None:
         """Show a new look; without a terminal, only what has changed since the last."""
         with self._lock:
+            before = self._round
             self._round, self._in_flight = found, in_flight
             if self._live is not None:
                 self._draw()
-                return
-            holds = {describe_hold(hold) for hold in found.plan.holds if hold.relay not in in_flight}
-            stable = {
-                hold for hold in holds if not any(character.isdigit() for character in hold.rpartition("since")[2])
-            }
-            for hold in sorted(stable - self._told):
-                self._console.print(f"{self._elapsed():>6} … {hold}", markup=False, highlight=False, soft_wrap=True)
-            self._told |= stable
-            line = f"{self._elapsed():>6} = {summary_line(found.plan)}"
-            if line.partition("=")[2] not in self._told:
-                self._told.add(line.partition("=")[2])
-                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                self._tell(before, found)
+
+    def _tell(self, before: Round | None, found: Round) -> None:
+        """Print a line for whatever is new: of the rollout, of what waits, of the whole."""
+        for change in tell_changes(before.plan.rollout if before is not None else None, found.plan.rollout):
+            self._print(f"* {change}")
+        waits = [hold for hold in found.plan.holds if not self._is_told_otherwise(hold, found)]
+        fresh = {hold: kind for hold in waits if (kind := _kind(hold)) not in self._told}
+        for line in hold_lines(tuple(fresh)):
+            self._print(line)
+        summary = summary_line(found.plan)
+        if summary not in self._told:
+            self._print(f"= {summary}")
+        self._told |= {*fresh.values(), summary}
+
+    def _is_told_otherwise(self, hold: Hold, found: Round) -> bool:
+        """Tell whether a hold needs no line of its own: its relay is being worked on, or its rollout says how far it is."""
+        rollout = found.plan.rollout
+        return hold.relay in self._in_flight or (
+            rollout is not None and is_under_way(rollout) and hold.relay in rollout.relays
+        )
+
+    def _print(self, line: str) -> None:
+        self._console.print(f"{self._elapsed():>6} {line}", markup=False, highlight=False, soft_wrap=True)
 
     def _draw(self) -> None:
         if self._live is None:
             return
-        parts: list[object] = []
+        events = list(self._events)[-max(self._console.height // 4, 1) :]
+        parts: list[RenderableType] = []
         if self._round is not None:
             # Header, a blank line, the events and the summary have to fit in as well.
-            rows = self._console.height - len(self._events) - 4
-            parts += [status_table(self._round.plan, self._console.width, self._in_flight, rows), Text("")]
-        parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._events]
+            parts += [self._main_part(self._round, self._console.height - len(events) - 4), Text("")]
+        parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in events]
         if self._round is not None:
-            parts.append(Text(f"{self._elapsed()} · {summary_line(self._round.plan)}", style="bold"))
-        self._live.update(Group(*parts), refresh=True)  # type: ignore[arg-type]
+            summary = f"{self._elapsed()} · {summary_line(self._round.plan)}"
+            parts.append(Text(summary, style="bold", no_wrap=True, overflow="ellipsis"))
+        self._live.update(Group(*parts), refresh=True)
+
+    def _main_part(self, found: Round, rows: int) -> RenderableType:
+        """Return the tree of a rollout that is under way, else the table of all relays."""
+        rollout = found.plan.rollout
+        if rollout is not None and is_under_way(rollout):
+            return rollout_tree(rollout, pending_orders(found.look.record), self._in_flight, rows)
+        return status_table(found.plan, self._console.width, self._in_flight, rows)
 
     def _elapsed(self) -> str:
         seconds = int(time.monotonic() - self._began)
         return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def _kind(hold: Hold) -> str:
+    """Return what a hold says but for its figures and names: a wait whose numbers move is told once."""
+    return f"{hold.relay} {hold.wanted} {NUMBERED.sub('#', hold.because)}"

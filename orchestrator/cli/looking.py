@@ -15,6 +15,7 @@ from rich.console import Console
 from orchestrator.cli.inventory import fleet_inventory
 from orchestrator.cli.naming import abbreviate_names
 from orchestrator.cli.present import plan_json, plan_text, status_json, status_table, summary_line
+from orchestrator.cli.rollout_text import is_worth_a_word, rollout_line
 from orchestrator.cli.wiring import Controller, load_wanted, observe_cloud_alone, wire_controller
 from orchestrator.errors import FleetError
 from orchestrator.execution.cycle import Round, look_and_plan, save_points, why_not_ours
@@ -159,6 +160,8 @@ def show_status(found: Round, *, as_json: bool) -> None:
     output = data_console()
     output.print(status_table(found.plan, output.width))
     output.print(summary_line(found.plan), markup=False, highlight=False, style="bold")
+    if found.plan.rollout is not None and is_worth_a_word(found.plan.rollout):
+        output.print(rollout_line(found.plan.rollout), markup=False, highlight=False, soft_wrap=True)
     for warning in found.plan.warnings:
         output.print(f"! {warning}", markup=False, highlight=False, style="yellow", soft_wrap=True)
 

@@ -20,10 +20,12 @@ from orchestrator.cli.applying import adopt_command, apply_command
 from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
+from orchestrator.cli.rollouts import rollout_group
 from orchestrator.cli.simulating import simulate_command
 from orchestrator.cli.starting import completion_command, init_command, schema_command, validate_command
 from orchestrator.cli.topology import topology_group
 from orchestrator.cli.trusting import trust_group
+from orchestrator.cli.upgrading import upgrade_command
 from orchestrator.errors import FleetError
 
 WRONG_USAGE = 64
@@ -59,8 +61,10 @@ for command in (
     init_command,
     schema_command,
     render_command,
+    upgrade_command,
     plan_command,
     apply_command,
+    rollout_group,
     simulate_command,
     status_command,
     probe_command,

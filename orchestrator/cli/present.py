@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.naming import name_lines
+from orchestrator.cli.rollout_text import rollout_json, rollout_plan_lines
 from orchestrator.cli.tables import Column, fit_table
+from orchestrator.cli.times import describe_time
 from orchestrator.execution.cycle import Round
 from orchestrator.fleet.observation import InFlight
 from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, Prepare, RelayView
@@ -58,7 +59,11 @@ def summary_json(plan: Plan) -> dict[str, Any]:
 
 def status_json(plan: Plan) -> dict[str, Any]:
     """Return what `status --json` prints."""
-    return {"relays": [relay_json(view) for view in plan.relays], "summary": summary_json(plan)}
+    return {
+        "relays": [relay_json(view) for view in plan.relays],
+        "summary": summary_json(plan),
+        "rollout": rollout_json(plan.rollout),
+    }
 
 
 def plan_json(found: Round) -> dict[str, Any]:
@@ -135,10 +140,12 @@ def summary_line(plan: Plan) -> str:
 
 
 def plan_text(found: Round) -> str:
-    """Return a plan in words: what will happen, why, what waits, how much is out, how long."""
+    """Return a plan in words: what will happen, why, what waits, how much is out, how long; a rollout as a whole first."""
     plan = found.plan
     lines = [f"! {warning}" for warning in plan.warnings]
     lines += [f"✗ refused: {refusal}" for refusal in found.refusals]
+    if plan.rollout is not None:
+        lines += rollout_plan_lines(plan.rollout)
     lines += _action_lines(plan.actions)
     lines += hold_lines(plan.holds)
     if not plan.actions and not plan.holds:
@@ -167,12 +174,6 @@ def describe_detail(action: Action) -> str:
             return f"{change.name.lower()}{', takes it out' if disturbs else ''}"
         case _:
             return ""
-
-
-def describe_time(duration: timedelta) -> str:
-    """Return a duration as people say it."""
-    seconds = round(duration.total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def describe_hold(hold: Hold) -> str:

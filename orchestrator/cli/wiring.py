@@ -30,7 +30,7 @@ from orchestrator.lab.running import find_lab, lab_environment
 from orchestrator.ouroboros.client import ProbeTimeouts
 from orchestrator.ouroboros.verdicts import SlotClock
 from orchestrator.planning.look import Wanted
-from orchestrator.spec.load import LoadedFleet, load_fleet
+from orchestrator.spec.load import LoadedFleet, load_fleet, parse_fleet
 from orchestrator.spec.model import FleetSpec
 
 STATE = "state"
@@ -103,9 +103,22 @@ def observe_cloud_alone(path: Path) -> tuple[Wanted, CloudView, FleetRecord]:
     return wanted, make_cloud(fleet.spec, record, WallClock()).observe_cloud(), record
 
 
+def open_store_alone(path: Path) -> tuple[FleetSpec, Store]:
+    """Open the store and nothing else: no lab, no SSH key and no network folder is in the way of an operator's word."""
+    spec = parse_fleet(path)
+    store = open_store(_store_url(spec, path.resolve().parent), spec.fleet)
+    if (command := click.get_current_context(silent=True)) is not None:
+        command.call_on_close(store.close)
+    return spec, store
+
+
 def store_url(fleet: LoadedFleet) -> str:
     """Return where the record is kept: what the fleet file says, else a file beside it."""
-    return fleet.spec.controller.store or f"sqlite:///{fleet.base / STATE / 'store.db'}"
+    return _store_url(fleet.spec, fleet.base)
+
+
+def _store_url(spec: FleetSpec, base: Path) -> str:
+    return spec.controller.store or f"sqlite:///{base / STATE / 'store.db'}"
 
 
 def make_cloud(spec: FleetSpec, record: FleetRecord, clock: WallClock) -> CloudPort:

@@ -32,7 +32,12 @@ class LoadedFleet:
 
 def load_fleet(path: Path) -> LoadedFleet:
     """Read a fleet file and its network folder. Raises SpecInvalid with everything that is wrong with either."""
-    parsed = _parse(path)
+    return load_fleet_text(read_fleet(path), path)
+
+
+def load_fleet_text(content: bytes, path: Path) -> LoadedFleet:
+    """Return what `load_fleet` would if the file had this content; the network folder is read as it is."""
+    parsed = _parse(content, path)
     base = path.resolve().parent
     reading = read_network(parsed.spec, base)
     if reading.files is None or reading.clock is None:
@@ -44,17 +49,17 @@ def load_fleet(path: Path) -> LoadedFleet:
 
 def parse_fleet(path: Path) -> FleetSpec:
     """Read a fleet file alone, without its network folder. Raises SpecInvalid with everything that is wrong."""
-    return _parse(path).spec
+    return _parse(read_fleet(path), path).spec
 
 
-def _parse(path: Path) -> ParsedFleet:
-    parsed = parse_fleet_text(_read(path), str(path))
+def _parse(content: bytes, path: Path) -> ParsedFleet:
+    parsed = parse_fleet_text(content, str(path))
     if not isinstance(parsed, ParsedFleet):
         raise SpecInvalid(parsed)
     return parsed
 
 
-def _read(path: Path) -> bytes:
+def read_fleet(path: Path) -> bytes:
     """Return the file's bytes, one more than allowed at most, so that a huge one is refused and not read."""
     try:
         with path.open("rb") as file:

@@ -120,13 +120,13 @@ def test_json_names_every_relay_in_full_whatever_the_words_abbreviate(empty: Rou
     assert len({action["relay"] for action in document["actions"]}) == 20
     assert {action["action"] for action in document["actions"]} == {"launch"}
     assert document.keys() == {
-        "relays", "summary", "actions", "holds", "refusals", "out_at_most", "estimate_seconds",
+        "relays", "summary", "rollout", "actions", "holds", "refusals", "out_at_most", "estimate_seconds",
     }  # fmt: skip
 
 
 def test_the_json_of_a_status_is_as_promised(serving: Round) -> None:
     document = json.loads(json.dumps(status_json(serving.plan)))
-    assert document.keys() == {"relays", "summary"}
+    assert document.keys() == {"relays", "summary", "rollout"}
     assert all(relay.keys() >= PROMISED for relay in document["relays"])
     assert document["summary"]["serving"] == document["summary"]["wanted"] == 4
     relay = document["relays"][0]

@@ -1,0 +1,207 @@
+"""A rollout in words and as JSON: one line for a status, some for a plan, what changed between two looks. Pure.
+
+The tree is drawn in `rollout_tree.py`; how a rollout goes on is decided in planning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from orchestrator.cli.naming import abbreviate_names, name_lines
+from orchestrator.cli.times import describe_time
+from orchestrator.fleet.record import FleetRecord
+from orchestrator.fleet.rollout import Order, RolloutRecord, RolloutState
+from orchestrator.planning.findings import Finding, Level
+from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView, Wave
+
+NO_ROLLOUT_KNOWN = "no rollout is known of"
+
+MOVING = (RolloutState.RUNNING, RolloutState.ROLLING_BACK)
+"""States in which it makes sense to say how long it takes."""
+
+MARKS = {Level.REFUSES: "✗", Level.WARNS: "!", Level.FINE: "✓"}
+
+UNSEEN = RelayProgress(Progress.WAITS, "")
+
+
+def is_under_way(view: RolloutView | None) -> bool:
+    """Tell whether there is a rollout with waves that is not over: what a live view follows."""
+    return view is not None and bool(view.waves) and view.state not in (RolloutState.COMPLETE, RolloutState.ROLLED_BACK)
+
+
+def is_worth_a_word(view: RolloutView) -> bool:
+    """Tell whether people want to hear of it: not once it is complete, nor while a new fleet just comes up."""
+    return view.state != RolloutState.COMPLETE and (bool(view.waves) or view.state != RolloutState.RUNNING)
+
+
+def progress_of(view: RolloutView, relay: str) -> RelayProgress:
+    """Return how far a relay is; who is not named waits."""
+    return view.relays.get(relay, UNSEEN)
+
+
+def count_done(view: RolloutView, relays: Iterable[str]) -> int:
+    """Return how many of these relays are done."""
+    return sum(1 for relay in relays if progress_of(view, relay).progress is Progress.DONE)
+
+
+def list_beside(view: RolloutView) -> tuple[str, ...]:
+    """Return relays that take part without being in a wave, in name order."""
+    in_waves = {relay for wave in view.waves for relay in wave.relays}
+    return tuple(sorted(view.relays.keys() - in_waves))
+
+
+def head_parts(view: RolloutView) -> list[str]:
+    """Return version and state, how much is done, how long it takes, how many are out."""
+    parts = [f"rollout to {view.version}: {view.state}"]
+    total = sum(len(wave.relays) for wave in view.waves)
+    if total:
+        parts.append(f"{count_done(view, (relay for wave in view.waves for relay in wave.relays))} of {total} done")
+    if view.state in MOVING and view.left > timedelta():
+        parts.append(f"about {describe_time(view.left)} left")
+    if view.state != RolloutState.COMPLETE and view.out_at_most:
+        parts.append(f"at most {view.out_at_most} out")
+    return parts
+
+
+def rollout_line(view: RolloutView) -> str:
+    """Return a rollout in one line, with why it is in its state."""
+    parts = head_parts(view)
+    if view.open_wave is not None and view.open_wave < len(view.waves):
+        wave = view.waves[view.open_wave]
+        parts.insert(1, f"{wave.title}: {count_done(view, wave.relays)} of {len(wave.relays)}")
+    return f"{', '.join(parts)}{f'; {view.because}' if view.because else ''}"
+
+
+def pending_orders(record: FleetRecord) -> tuple[Order, ...]:
+    """Return the orders that nobody has taken up yet; none while there is no rollout to take them up for."""
+    current = record.rollout.current
+    return () if current is None else tuple(order for order in record.orders if order.number > current.heard)
+
+
+def tell_unseen(record: RolloutRecord) -> str:
+    """Return what is known of a rollout where a look found nothing out about it."""
+    current = record.current
+    if current is None:
+        return NO_ROLLOUT_KNOWN
+    why = f" ({current.because})" if current.because else ""
+    return (
+        f"rollout to {current.version}: {current.state} when it was last seen{why}; this look could tell nothing of it"
+    )
+
+
+def order_line(order: Order) -> str:
+    """Return an order that nobody has taken up yet, in a line."""
+    what = f"{order.verb.value} {order.relay}".strip()
+    return f"asked for and not taken up yet: {what} ({order.user} at {order.at:%H:%M:%S} UTC: {order.reason})"
+
+
+def finding_line(finding: Finding) -> str:
+    """Return a pre-flight finding in a line."""
+    allowed = f" (`--confirm {finding.name}` allows it)" if finding.name and "--confirm" not in finding.text else ""
+    return f"{MARKS[finding.level]} {finding.text}{allowed}"
+
+
+def rollout_plan_lines(view: RolloutView) -> Iterator[str]:
+    """Yield what a plan says of a rollout: the whole, what was found before it begins, each wave and why it is where it is."""
+    if not is_worth_a_word(view) and not any(finding.level is not Level.FINE for finding in view.findings):
+        return
+    yield rollout_line(view)
+    yield from (f"  {finding_line(finding)}" for finding in view.findings)
+    for number, wave in enumerate(view.waves):
+        done = count_done(view, wave.relays)
+        mark = "✓ " if done == len(wave.relays) else "▶ " if number == view.open_wave else ""
+        some = f" ({done} of {len(wave.relays)} done)" if 0 < done < len(wave.relays) else ""
+        yield from (f"  {line}" for line in name_lines(f"{mark}{wave.title}{some}:", wave.relays, f"; {wave.why}"))
+
+
+def rollout_json(view: RolloutView | None) -> dict[str, Any] | None:
+    """Return a rollout for `--json`; None if none is known of."""
+    if view is None:
+        return None
+    current = view.record.current
+    opened = view.open_wave
+    return {
+        "version": view.version,
+        "state": view.state,
+        "because": view.because,
+        "target": current.target if current is not None else None,
+        "started_at": current.started_at.isoformat() if current is not None else None,
+        "since": current.since.isoformat() if current is not None and current.since is not None else None,
+        "open_wave": view.waves[opened].title if opened is not None and opened < len(view.waves) else None,
+        "left_seconds": view.left.total_seconds(),
+        "out_at_most": view.out_at_most,
+        "waves": [
+            {"title": wave.title, "why": wave.why, "relays": _relays_json(view, wave.relays)} for wave in view.waves
+        ],
+        "beside": _relays_json(view, list_beside(view)),
+        "findings": [{"level": f.level.value, "confirm": f.name or None, "text": f.text} for f in view.findings],
+    }
+
+
+def order_json(order: Order) -> dict[str, Any]:
+    """Return an order for `--json`."""
+    return {
+        "number": order.number,
+        "verb": order.verb.value,
+        "relay": order.relay or None,
+        "user": order.user,
+        "reason": order.reason,
+        "at": order.at.isoformat(),
+    }
+
+
+def tell_changes(before: RolloutView | None, after: RolloutView | None) -> Iterator[str]:
+    """Yield a line for each thing that became of a rollout between two looks: its state, its waves, its relays."""
+    if after is None:
+        return
+    known = before is not None and before.version == after.version
+    told = is_worth_a_word(after) or (before is not None and is_worth_a_word(before))
+    if told and (before is None or not known or (before.state, before.because) != (after.state, after.because)):
+        yield rollout_line(after)
+    yield from _tell_waves(before.open_wave if before is not None and known else None, after)
+    seen: Mapping[str, RelayProgress] = before.relays if before is not None and known else {}
+    for relay, now in sorted(after.relays.items()):
+        was = seen.get(relay)
+        # At the first look nobody has changed; that a wave opens is told once, not for each of its relays.
+        quiet = (Progress.WAITS, Progress.NEXT, Progress.DONE) if was is None else (Progress.WAITS, Progress.NEXT)
+        moved = was is None or was.progress is not now.progress
+        if moved and not (now.progress in quiet and (was is None or was.progress in quiet)):
+            yield f"{relay} {relay_words(now)}"
+
+
+def _tell_waves(before: int | None, after: RolloutView) -> Iterator[str]:
+    if before == after.open_wave:
+        return
+    if before is not None and before < len(after.waves) and (after.open_wave is None or after.open_wave > before):
+        wave = after.waves[before]
+        yield f"{wave.title} ends: {count_done(after, wave.relays)} of {len(wave.relays)} done"
+    if after.open_wave is not None and after.open_wave < len(after.waves):
+        wave = after.waves[after.open_wave]
+        yield f"{wave.title} opens: {', '.join(abbreviate_names(wave.relays))}; {wave.why}"
+
+
+def relay_words(now: RelayProgress) -> str:
+    """Return `restarts: replayed 40 %`; a text that begins with the same word does not say it twice."""
+    rest = progress_text(now)
+    return f"{now.progress.value}: {rest}" if rest else now.progress.value
+
+
+def progress_text(now: RelayProgress) -> str:
+    """Return the text beside the word of a progress, without that word at its beginning."""
+    return now.text.removeprefix(now.progress.value).lstrip(" :,;")
+
+
+def _relays_json(view: RolloutView, relays: Sequence[str]) -> list[dict[str, str]]:
+    return [
+        {"name": relay, "progress": now.progress.value, "text": now.text}
+        for relay in relays
+        for now in (progress_of(view, relay),)
+    ]
+
+
+def wave_names(waves: Sequence[Wave]) -> str:
+    """Return `canary`, `canary and wave 1`, `wave 1 … wave 4`."""
+    titles = [wave.title for wave in waves]
+    return " and ".join(titles) if len(titles) < 3 else f"{titles[0]} … {titles[-1]}"
