@@ -131,7 +131,9 @@ def run_until_settled(
         require_safe(found)
         confirmed = _save_what_was_seen(eyes, hands, executor, found.look)
         save_evidence(hands.store, found)
-        executor.start(found.plan.actions)
+        if save_rollout(hands.store, found):
+            orders = found.look.record.orders
+            executor.start(found.plan.actions, orders[-1].number if orders else 0)
         report(found, executor.in_flight())
         idle = not found.plan.actions and not hands.background.busy() and not confirmed
         if idle and not any(hold.passes for hold in found.plan.holds):
@@ -144,6 +146,17 @@ def save_evidence(store: StorePort, found: Round) -> None:
     """Keep what this look saw of the chain, so that the next one can tell a fork from a slot battle."""
     if found.plan.evidence != found.look.record.evidence:
         store.save_evidence(found.plan.evidence, found.look.record.evidence)
+
+
+def save_rollout(store: StorePort, found: Round) -> bool:
+    """Keep how far the rollout is, before any effect that rests on it. False if the record has changed since this look."""
+    rollout, record = found.plan.rollout, found.look.record
+    if rollout is None:
+        return True
+    unchanged = rollout.record == record.rollout and dict(rollout.bundles) == dict(record.bundles)
+    if unchanged and not rollout.events:
+        return True
+    return store.save_rollout(rollout.record, record.rollout, rollout.bundles, rollout.events)
 
 
 def save_points(store: StorePort, found: Round) -> None:

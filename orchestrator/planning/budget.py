@@ -6,7 +6,7 @@ nothing, so work on it is never charged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -45,20 +45,21 @@ class Budget:
         """Return why this serving relay may not be taken out now, with numbers; None if it may."""
         if (held := self._why_held(relay)) is not None:
             return held
-        if len(self.out) >= self.limit:
-            return self._used_up()
-        out_here = sum(1 for name in self.out if _same_region(name, relay))
+        out = self.out - {relay}  # it may drain already, and be charged for
+        if len(out) >= self.limit:
+            return self._used_up(out)
+        out_here = sum(1 for name in out if _same_region(name, relay))
         limit_here = self.limits.get(region, 1)
         if out_here >= limit_here:
             return f"{out_here} of {limit_here} relays that may be out in {region} are out"
-        others = [name for where, name in self.serving if where == region and name != relay]
-        if others or region in self.dark_regions:
+        others = {name: where for where, name in self.serving if name != relay}
+        if region in others.values() or region in self.dark_regions:
             return None
         if region not in self.alone:
             return f"it is the last serving relay of {region}; `--confirm dark-region:{region}` allows it"
-        if self.out:
-            return f"it is the only relay of {region}, and others are out ({name_some(sorted(self.out))})"
-        if len(self.serving) < 2:
+        if out:
+            return f"it is the only relay of {region}, and others are out ({name_some(sorted(out))})"
+        if not others:
             return f"it is the only relay that serves; `--confirm dark-region:{region}` allows it"
         return None
 
@@ -84,7 +85,7 @@ class Budget:
             return self.halted
         limit_here = self.limits.get(region, 1)
         if len(self.out) >= self.limit:
-            return self._used_up()
+            return self._used_up(self.out)
         if sum(1 for name in self.out if _same_region(name, relay)) >= limit_here:
             return f"as many of {region} as may be out ({limit_here}) are out"
         if region_stays and not any(where == region for where, _ in self.serving):
@@ -104,8 +105,8 @@ class Budget:
             return self.gates[relay]
         return self._unstaged() if self.unstaged - self.exempt or relay in self.unstaged else None
 
-    def _used_up(self) -> str:
-        return f"{len(self.out)} of {self.limit} relays that may be out are out ({name_some(sorted(self.out))})"
+    def _used_up(self, out: Collection[str]) -> str:
+        return f"{len(out)} of {self.limit} relays that may be out are out ({name_some(sorted(out))})"
 
     def _unstaged(self) -> str:
         return f"{len(self.unstaged)} relays have not staged what is wanted ({name_some(sorted(self.unstaged))})"

@@ -145,14 +145,18 @@ def _beyond_budget(plan: Plan, spec: FleetSpec, observation: Observation) -> lis
 
 
 def _dark_regions(plan: Plan, spec: FleetSpec, observation: Observation) -> list[Finding]:
-    """A region keeps a serving relay, unless the operator said otherwise or the fleet file wants none there."""
+    """A region keeps a serving relay, unless the operator said otherwise, the fleet file wants none there, or it wants a
+    single one: that may go while all others of the fleet serve.
+    """
     taken = _list_taken(plan, observation)
     findings: list[Finding] = []
     for region in sorted(set(taken.values())):
         if region not in spec.regions or spec.relay_count(region) == 0:
             continue
         serving = {v.name for v in plan.relays if v.region == region and _serves(v.name, observation)}
-        if serving and serving <= taken.keys():
+        everywhere = {v.name for v in plan.relays if not v.retiring and v.health is Health.HEALTHY} - taken.keys()
+        only = spec.relay_count(region) == 1 and len(everywhere) == sum(map(spec.relay_count, spec.regions)) - 1 > 0
+        if serving and serving <= taken.keys() and not only:
             name = f"{DARK}{region}"
             findings.append((name, f"the plan takes the last serving relay of {region}; this needs `--confirm {name}`"))
     return findings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation, Verdict
 from orchestrator.fleet.relay import wanted_relays
@@ -21,18 +21,22 @@ from orchestrator.planning.assess import (
     why_keys_disagree,
 )
 from orchestrator.planning.budget import Budget, count_budget
+from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
-from orchestrator.planning.mesh import render_fleet
+from orchestrator.planning.mesh import plan_mesh, relay_addresses, render_mesh
 from orchestrator.planning.notes import add_notes
 from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, RelayView
 from orchestrator.planning.publishing import pick_published, why_below_floor
 from orchestrator.planning.reload_notes import find_reachable, why_reload_not_taken
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
+from orchestrator.planning.rollout import Course, steer_rollout
+from orchestrator.planning.rollout_report import UPDATE, report_rollout, wait_for_rollout
 from orchestrator.planning.standing import apply_judgement, list_releases
 from orchestrator.planning.steps import plan_step
 from orchestrator.planning.trust import Judgement, Stand, judge_chain
+from orchestrator.planning.waves import link_mesh
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
 
@@ -57,22 +61,30 @@ def plan_fleet(look: Look) -> Plan:
     views = {view.name: apply_judgement(view, judged, look) for view in assessed}
     if (because := _why_hold_all(assessed, judged, look)) is not None:
         return _hold_all(views, because, judged, look)
-    rendered = render_fleet(look.wanted, look.seen, frozenset(judged.quarantines))
+    mesh = plan_mesh(look.spec, frozenset(judged.quarantines), addresses := relay_addresses(look.spec, look.seen))
+    wish = render_mesh(look.wanted, mesh, addresses)
+    links = link_mesh(mesh.neighbours)
+    course = steer_rollout(look, slots, views, wish, links, judged)
+    rendered = course.rendered
     reachable = find_reachable(look.seen, look.spec, look.now)
     views = {name: add_notes(view, rendered[name], reachable, look) for name, view in views.items()}
-    budget = _count_budget(views, look)
-    budget = replace(budget, unstaged=_list_unstaged(slots, rendered, look), halted=judged.halted)
+    budget = replace(_count_budget(views, look), halted=judged.halted, gates=course.gates, exempt=course.going_back)
+    budget = replace(budget, unstaged=_list_unstaged(slots, wish, course, look))
     out_before = len(budget.out)
     steps: list[Action | Hold] = []
     planned: Counter[str] = Counter()
-    for slot in _most_out_first(slots, views):
-        view, step = _plan_slot(slot, views[slot.relay.name], rendered[slot.relay.name], look, budget, planned)
-        step = step or _wait_for_reload(view, rendered[view.name], reachable, look)
+    for slot in _most_out_first(slots, views, course, look):
+        later = wish[slot.relay.name] if course.stages_wish else None
+        goal = _Goal(rendered[slot.relay.name], later)
+        view, step = _plan_slot(slot, views[slot.relay.name], goal, look, budget, planned)
+        step = (
+            step or _wait_for_reload(view, rendered[view.name], reachable, look) or wait_for_rollout(course, view, look)
+        )
         quarantine = judged.quarantines.get(view.name)
         if isinstance(step, Hold) and step.wanted == "serve" and quarantine is not None:
             step = replace(step, passes=quarantine.agreeing_since is not None)
         views[view.name] = view
-        if isinstance(step, Deploy) and step.disturbs:
+        if (isinstance(step, Deploy) and step.disturbs) or (isinstance(step, Hold) and step.wanted == DRAIN):
             budget = budget.take(view.name, view.region)
         if isinstance(step, Launch):
             planned[step.subnet] += 1
@@ -82,12 +94,28 @@ def plan_fleet(look: Look) -> Plan:
     surplus_views, surplus_steps, budget = plan_surplus({relay.name for relay in relays}, look, budget)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
-    steps = _tell_what_passes(_one_action_each(steps, look.seen), budget)
-    return _assemble([*views.values(), *surplus_views], steps, max(out_before, len(budget.out)), judged, look)
+    steps = _tell_what_passes(_one_action_each(steps, look.seen), budget, course)
+    plan = _assemble(
+        [*views.values(), *surplus_views],
+        steps,
+        max(out_before, len(budget.out)),
+        judged,
+        look,
+        withheld=course.withheld,
+    )
+    return replace(plan, rollout=report_rollout(course, links, plan, look))
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What a relay is to be now, and what it will be once its turn has come, if that is to be staged already."""
+
+    now: RenderedRelay
+    later: RenderedRelay | None
 
 
 def _plan_slot(
-    slot: Slot, view: RelayView, rendered: RenderedRelay, look: Look, budget: Budget, planned: Mapping[str, int]
+    slot: Slot, view: RelayView, goal: _Goal, look: Look, budget: Budget, planned: Mapping[str, int]
 ) -> tuple[RelayView, Action | Hold | None]:
     """Decide one slot: work under way, nothing to be known, no living instance, or the next step of a living one."""
     work = look.seen.in_flight.get(view.name)
@@ -101,7 +129,7 @@ def _plan_slot(
         return view, plan_launch(slot, view.reason, look, planned)
     if slot.current is None or slot.current.state is InstanceState.PENDING:
         return view, Hold(view.name, "launch", view.reason, passes=True)
-    return plan_step(slot, view, rendered, baseline_digest(look.spec), look, budget)
+    return plan_step(slot, view, goal.now, goal.later, baseline_digest(look.spec), look, budget)
 
 
 def _wait_for_reload(view: RelayView, rendered: RenderedRelay, reachable: Mapping[str, str], look: Look) -> Hold | None:
@@ -121,7 +149,9 @@ def _may_be_worked_on(slot: Slot, look: Look) -> bool:
     return isinstance(look.seen.hosts.get(slot.current.instance_id), HostFacts)
 
 
-def _list_unstaged(slots: Sequence[Slot], rendered: Mapping[str, RenderedRelay], look: Look) -> frozenset[str]:
+def _list_unstaged(
+    slots: Sequence[Slot], wish: Mapping[str, RenderedRelay], course: Course, look: Look
+) -> frozenset[str]:
     """Name the relays that can be asked and have not staged what is wanted.
 
     Until there are none, no relay that answers is disturbed: a release that cannot be downloaded, or a disk without
@@ -129,11 +159,13 @@ def _list_unstaged(slots: Sequence[Slot], rendered: Mapping[str, RenderedRelay],
     """
     unstaged = {name for name, work in look.seen.in_flight.items() if work.intent == "stage"}
     for slot in slots:
+        name = slot.relay.name
         facts = look.seen.hosts.get(slot.current.instance_id) if slot.current is not None else None
         if isinstance(facts, HostFacts) and facts.prepared:
-            wanted = {rendered[slot.relay.name].release.sha256, look.wanted.network.digest}
+            goals = [course.rendered[name], *([wish[name]] if course.stages_wish else [])]
+            wanted = {part for goal in goals for part in (goal.release.sha256, goal.network_digest)}
             if not wanted <= facts.staged:
-                unstaged.add(slot.relay.name)
+                unstaged.add(name)
     return frozenset(unstaged)
 
 
@@ -153,15 +185,27 @@ def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[
     return result
 
 
-def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget) -> list[Action | Hold]:
-    """Waiting for the budget ends by itself only if one of those waited for is on its way."""
-    moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in BUDGETED)}
+def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget, course: Course) -> list[Action | Hold]:
+    """Waiting for the budget, or for one's turn, ends by itself only if one of those waited for is on its way."""
+    moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in (*BUDGETED, UPDATE))}
     passes = bool(moving & (budget.out | budget.unstaged))
-    return [replace(s, passes=passes) if isinstance(s, Hold) and s.wanted in BUDGETED else s for s in steps]
+    waved = {name for wave in course.waves for name in wave}
+    turn_comes = course.moving or bool(moving & waved)
+    told: list[Action | Hold] = []
+    for step in steps:
+        if isinstance(step, Hold) and step.wanted in BUDGETED:
+            gated = step.relay in course.gates and step.relay not in budget.exempt
+            told.append(replace(step, passes=turn_comes and course.runs if gated else passes))
+        elif isinstance(step, Hold) and step.wanted == UPDATE:
+            told.append(replace(step, passes=turn_comes and course.runs))
+        else:
+            told.append(step)
+    return told
 
 
 def _count_budget(views: Mapping[str, RelayView], look: Look) -> Budget:
     busy = {name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING}
+    busy |= look.record.rollout.draining.keys() & views.keys()
     for view in views.values():  # what a controller that died had begun goes on without it
         host = look.seen.hosts.get(view.instance.instance_id) if view.instance is not None else None
         if isinstance(host, HostFacts) and host.working in DISTURBING:
@@ -174,9 +218,25 @@ def _count_budget(views: Mapping[str, RelayView], look: Look) -> Budget:
     return budget
 
 
-def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView]) -> list[Slot]:
-    """Relays that are down anyway go first: they cost nothing, and mending them gives the budget back."""
-    return sorted(slots, key=lambda slot: (views[slot.relay.name].phase is Phase.SERVING, slot.relay.name))
+def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView], course: Course, look: Look) -> list[Slot]:
+    """Relays that are down anyway go first: they cost nothing, and mending them gives the budget back.
+
+    Then those that drain already, or go back; then in the order of their waves.
+    """
+    draining = look.record.rollout.draining
+
+    def place(slot: Slot) -> tuple[bool, bool, bool, int, str]:
+        name = slot.relay.name
+        last = len(course.waves)
+        return (
+            views[name].phase is Phase.SERVING,
+            name not in draining,
+            name not in course.going_back,
+            course.order.get(name, last),
+            name,
+        )
+
+    return sorted(slots, key=place)
 
 
 def _why_hold_all(assessed: Sequence[RelayView], judged: Judgement, look: Look) -> str | None:
@@ -206,11 +266,17 @@ def _assemble(
     look: Look,
     *,
     frozen: bool = False,
+    withheld: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Put the plan together; `frozen` changes nothing about who is published without proof."""
+    """Put the plan together; `frozen` changes nothing about who is published without proof.
+
+    `withheld` are relays that serve again, but have not done so for long enough to be published.
+    """
+    draining = frozenset(list_draining(steps, look))
+    views = [_show_draining(view, steps) if view.name in draining else view for view in views]
     actions = tuple(sorted((s for s in steps if not isinstance(s, Hold)), key=lambda a: (a.relay, type(a).__name__)))
     holds = tuple(sorted((s for s in steps if isinstance(s, Hold)), key=lambda h: (h.relay, h.wanted)))
-    published = pick_published(views, judged, look, frozen=frozen)
+    published = pick_published(views, judged, look, frozen=frozen) - draining - withheld
     named = {view.name for view in views}
     return Plan(
         relays=_sorted(replace(_with_tip(v, look.seen), published=v.name in published) for v in views),
@@ -229,6 +295,13 @@ def _assemble(
         evidence=replace(judged.evidence, published=published),
         sides=judged.sides,
     )
+
+
+def _show_draining(view: RelayView, steps: Sequence[Action | Hold]) -> RelayView:
+    because = next(
+        (s.because for s in steps if isinstance(s, Hold) and s.relay == view.name and s.wanted == DRAIN), None
+    )
+    return view if because is None else replace(view, phase=Phase.DRAINING, reason=because)
 
 
 def _dark_warnings(dark: frozenset[str]) -> Iterable[str]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
 from orchestrator.planning.assess import Slot, is_identified, may_serve, why_dead
 from orchestrator.planning.budget import Budget, name_some
+from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Phase, Prepare, RelayView, Stage
 from orchestrator.planning.retries import why_not_retry
@@ -22,11 +23,15 @@ def plan_step(
     slot: Slot,
     view: RelayView,
     rendered: RenderedRelay,
+    later: RenderedRelay | None,
     baseline: str,
     look: Look,
     budget: Budget,
 ) -> tuple[RelayView, Action | Hold | None]:
-    """Return the view with what is pending, and this relay's one action or hold; None when it is as wanted."""
+    """Return the view with what is pending, and this relay's one action or hold; None when it is as it is to be now.
+
+    `later` is what it will be once its turn has come, if that is to be staged already.
+    """
     instance = slot.current
     assert instance is not None  # noqa: S101 - callers pass slots with an instance only
     name = view.name
@@ -44,15 +49,23 @@ def plan_step(
         )
         return preparing, _unless_waiting(prepare, "prepare", look)
     view = _with_pending(view, facts, rendered, look.spec)
-    missing = {rendered.release.sha256, look.wanted.network.digest} - facts.staged
-    if missing:
-        what = f"release {rendered.release.version}" if rendered.release.sha256 in missing else "the network's files"
-        stage = Stage(name, instance, rendered, f"{what} is not staged")
+    stage = _plan_stage(name, instance, facts, rendered) or (
+        _plan_stage(name, instance, facts, later) if later is not None else None
+    )
+    if stage is not None and (stage.rendered is rendered or view.pending is None or view.health is Health.HEALTHY):
         staging = view if view.health is Health.HEALTHY else replace(view, phase=Phase.STAGING, reason=stage.reason)
         return staging, _unless_waiting(stage, "stage", look)
     if view.pending is not None:
         return view, _plan_deploy(view, instance, facts, rendered, look, budget)
     return view, _wait_for_node(view, facts) or _wait_for_replacement(view, instance, look)
+
+
+def _plan_stage(name: str, instance: Instance, facts: HostFacts, rendered: RenderedRelay) -> Stage | None:
+    missing = {rendered.release.sha256, rendered.network_digest} - facts.staged
+    if not missing:
+        return None
+    what = f"release {rendered.release.version}" if rendered.release.sha256 in missing else "the network's files"
+    return Stage(name, instance, rendered, f"{what} is not staged")
 
 
 def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, spec: FleetSpec) -> RelayView:
@@ -154,6 +167,8 @@ def _plan_deploy(
         )
         if full is not None:
             return Hold(view.name, "restart", f"{what}; {full}")
+        if serves and (drain := wait_for_drain(view.name, what, facts, look)) is not None:
+            return drain
     return Deploy(view.name, instance, rendered, change, disturbs, what)
 
 

@@ -1,0 +1,207 @@
+"""What each relay is to be by now, and who may not be taken for it yet, given how far a rollout is. Pure.
+
+A relay whose turn has not come stays what it is; one that failed goes back to what the fleet had proven before. So topologies and
+firewalls go on changing everywhere while a release has reached only some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.fleet.observation import Verdict
+from orchestrator.fleet.rollout import Bundle, RolloutRecord, RolloutState
+from orchestrator.planning.assess import ANSWERS, may_serve
+from orchestrator.planning.budget import name_some
+from orchestrator.planning.footing import Footing, make_bundle
+from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Health
+from orchestrator.planning.preflight import Finding, Level, can_go_back
+from orchestrator.planning.wish import Wished, is_trusted
+from orchestrator.rendering.bundle import parse_bundle, render_bundle
+from orchestrator.rendering.values import RenderedRelay
+
+BACKWARD = (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
+
+PRESENT = (*ANSWERS, Verdict.NOT_ASKED)
+"""Verdicts of a partner that is not visibly out."""
+
+PARTNERS_OUT = "partners are out: "
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the decisions here are made from."""
+
+    wished: Wished
+    waves: tuple[tuple[str, ...], ...]
+    """Of wanted relays."""
+    open_wave: int | None
+    footings: Mapping[str, Footing]
+    bundles: Mapping[str, Bundle]
+    network_digest: str
+    """Of the network folder that hosts are given now."""
+    stopped: str | None
+    """Why nobody further is updated."""
+
+    def is_settled(self, name: str) -> bool:
+        """Whether a relay has served out its bake."""
+        found = self.wished.record.settling.get(name)
+        return found is not None and found.settled
+
+    def was_told(self, name: str) -> bool:
+        """Whether a relay was told to restart with the wish."""
+        return told_digest(self.wished.record, name) == self.footings[name].wish
+
+
+def keep_bundles(
+    wished: Wished, footings: Mapping[str, Footing], rendered: Mapping[str, RenderedRelay], look: Look
+) -> Mapping[str, Bundle]:
+    """Return all that somebody runs, wishes for, or may go back to, by digest."""
+    made: dict[str, Bundle] = {}
+    for name, footing in footings.items():
+        if footing.wish not in made:
+            document = render_bundle(rendered[name])
+            made[footing.wish] = make_bundle(rendered[name], document, footing.region, look.spec)
+    needed = {*wished.rollout.good.values(), *(footing.runs for footing in footings.values())}
+    kept = {digest: bundle for digest, bundle in look.record.bundles.items() if digest in needed}
+    return {**kept, **made}
+
+
+def why_stopped(wished: Wished, findings: Sequence[Finding], look: Look) -> str | None:
+    """Return why nobody further is updated now; None while the waves alone decide."""
+    rollout = wished.rollout
+    match rollout.state:
+        case RolloutState.PAUSED:
+            return f"the rollout of {rollout.version} is paused: {rollout.because}"
+        case RolloutState.HALTED:
+            return (
+                f"the rollout of {rollout.version} is halted: {rollout.because}; `rollout resume` or `rollout retry` "
+                "tries again, another wish supersedes it"
+            )
+        case RolloutState.ROLLING_BACK | RolloutState.ROLLED_BACK:
+            return f"{rollout.version} was taken back: {rollout.because}; wish for another release, or `rollout resume`"
+        case RolloutState.COMPLETE:
+            return None
+        case RolloutState.RUNNING:
+            pass
+    if not rollout.waves or is_trusted(rollout):
+        return None
+    refused = [f for f in findings if f.level is Level.REFUSES and f.name not in look.record.confirmed_retirements]
+    if refused:
+        return "; ".join(finding.text for finding in refused)
+    sightings = look.seen.sightings
+    out = sorted(p.name for p in look.spec.partners if p.name in sightings and sightings[p.name].verdict not in PRESENT)
+    return f"{PARTNERS_OUT}{', '.join(out)}" if out else None
+
+
+def list_allowed(now: Situation, look: Look) -> frozenset[str]:
+    """Name the relays that are to be what is wished by now."""
+    rollout, footings = now.wished.rollout, now.footings
+    if rollout.state in BACKWARD:
+        return frozenset()
+    if rollout.state is RolloutState.COMPLETE or not rollout.waves:
+        return frozenset(footings)
+    # Whoever was told already goes on, whatever the state: it is out for it, or runs it by now.
+    told = {n for n, f in footings.items() if f.arrived or (now.was_told(n) and not f.healthy)}
+    if now.stopped is not None:
+        return frozenset(told - rollout.failed.keys())
+    place = {name: index for index, wave in enumerate(now.waves) for name in wave}
+    proven = now.open_wave is None or now.open_wave >= rollout.canaries
+    turn = {name for name in place if now.open_wave is None or place[name] <= now.open_wave}
+    # It costs nothing to update who is new, or down anyway; but only once the canaries have shown that it works.
+    free = {n for n, f in footings.items() if n not in place or _is_down(f, look)} if proven else set()
+    return frozenset((told | turn | free) - rollout.failed.keys())
+
+
+def pick_aim(footing: Footing, now: Situation, allowed: frozenset[str]) -> str:
+    """Return the digest a relay is to have now: the wish, what it runs, or what was proven; empty if only the wish is known."""
+    if footing.name in allowed:
+        return footing.wish
+    rollout = now.wished.rollout
+    gives_up = footing.runs in now.wished.record.failures and not footing.healthy
+    back = rollout.state in BACKWARD or footing.name in rollout.failed or gives_up
+    if footing.runs in now.bundles and not back:
+        return footing.runs
+    good = rollout.good.get(footing.region, "")
+    return good if good in now.bundles and _is_possible(now.bundles[good], footing, now.network_digest) else ""
+
+
+def _is_possible(bundle: Bundle, footing: Footing, network_digest: str) -> bool:
+    """Whether a host can be made so: an older network folder is not kept, and must lie on the host already."""
+    kept = parse_bundle(bundle.document).network_digest
+    return kept == network_digest or (footing.facts is not None and kept in footing.facts.staged)
+
+
+def list_gates(now: Situation, aims: Mapping[str, str], allowed: frozenset[str]) -> Mapping[str, str]:
+    """Say of everybody who is not what is wished why it may not be taken for it now."""
+    gates: dict[str, str] = {}
+    for name, footing in now.footings.items():
+        if footing.arrived and aims[name] == footing.wish:
+            continue
+        if goes_back(footing, aims[name]):
+            if (stuck := _why_no_way_back(footing, aims[name], now)) is not None:
+                gates[name] = stuck
+        elif now.stopped is not None and not (now.was_told(name) and name in allowed):
+            gates[name] = now.stopped
+        elif name not in allowed:
+            gates[name] = _why_waits(name, now)
+    return gates
+
+
+def goes_back(footing: Footing, aim: str) -> bool:
+    """Whether a relay is to leave what it runs for something else than the wish."""
+    return bool(footing.runs) and aim not in ("", footing.wish, footing.runs)
+
+
+def is_moving(now: Situation) -> bool:
+    """Whether time alone may open the next wave: somebody is on its way to settle, or a partner is waited for."""
+    if now.wished.rollout.state is not RolloutState.RUNNING:
+        return False
+    if now.stopped is not None:
+        return now.stopped.startswith(PARTNERS_OUT)
+    settling = now.wished.record.settling
+    return any(
+        name in settling or (now.was_told(name) and now.footings[name].facts is not None)
+        for wave in now.waves
+        for name in wave
+        if not now.is_settled(name)
+    )
+
+
+def list_withheld(now: Situation, look: Look) -> frozenset[str]:
+    """Name the relays that were updated and have not served in enough looks since: not published yet."""
+    settling = now.wished.record.settling
+    return frozenset(
+        name
+        for wave in now.waves
+        for name in wave
+        if now.was_told(name) and (name not in settling or settling[name].looks < look.spec.rollout.healthy_looks)
+    )
+
+
+def told_digest(record: RolloutRecord, name: str) -> str:
+    """Return what a relay was told to be at its last restart, or nothing."""
+    restart = record.restarts.get(name)
+    return restart.digest if restart is not None else ""
+
+
+def _is_down(footing: Footing, look: Look) -> bool:
+    down = footing.view.health is Health.UNHEALTHY
+    return down and not may_serve(footing.name, look.seen, footing.facts)
+
+
+def _why_no_way_back(footing: Footing, aim: str, now: Situation) -> str | None:
+    """Return why the database of a relay that ran the wish cannot be opened by what it would go back to."""
+    if not footing.arrived:
+        return None
+    return can_go_back(now.bundles[aim].version, now.wished.rollout.version)
+
+
+def _why_waits(name: str, now: Situation) -> str:
+    rollout = now.wished.rollout
+    if now.open_wave is None or name in rollout.failed:
+        return f"it failed on {rollout.version}, and nothing is known that it could go back to"
+    title = "the canary" if rollout.canaries and now.open_wave == 0 else f"wave {now.open_wave + 1 - rollout.canaries}"
+    waiting = [other for other in now.waves[now.open_wave] if not now.is_settled(other)]
+    return f"its turn comes after {title} ({name_some(waiting)})"

@@ -1,0 +1,51 @@
+"""When a relay that serves may be stopped: after it has been out of the names for a while, and others have let go of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from orchestrator.fleet.observation import HostFacts
+from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Action, Deploy, Hold
+
+DRAIN = "drain"
+"""What a hold is called that keeps a relay out of the names until it may be stopped."""
+
+
+def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look) -> Hold | None:
+    """Return the hold that lets a relay drain, or None once it has: it may be stopped."""
+    policy = look.spec.rollout
+    since = look.record.rollout.draining.get(relay)
+    if policy.drain_time is None or (since is None and relay not in look.record.evidence.published):
+        return None
+    if since is None:
+        return Hold(
+            relay, DRAIN, f"{what}; leaves the names for {policy.drain_time.total_seconds():.0f} s first", passes=True
+        )
+    drained = look.now - since
+    if drained < policy.drain_time:
+        seconds = f"{drained.total_seconds():.0f} of {policy.drain_time.total_seconds():.0f} s"
+        return Hold(relay, DRAIN, f"{what}; is out of the names since {seconds}", passes=True)
+    inbound = facts.metrics.inbound if facts.metrics is not None else None
+    if inbound is None or inbound <= policy.drain_connections or drained >= policy.drain_deadline:
+        return None
+    left = (policy.drain_deadline - drained).total_seconds()
+    because = (
+        f"{inbound} others are connected, {policy.drain_connections} may be; stopped in {left:.0f} s at the latest"
+    )
+    return Hold(relay, DRAIN, f"{what}; {because}", passes=True)
+
+
+def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, datetime]:
+    """Return since when relays have been draining, as this plan has it: whoever is not to be stopped any more is let back."""
+    before = look.record.rollout.draining
+    return {name: before.get(name, look.now) for name in _name_draining(steps, before)}
+
+
+def _name_draining(steps: Sequence[Action | Hold], before: Mapping[str, datetime]) -> Iterable[str]:
+    for step in steps:
+        if (isinstance(step, Hold) and step.wanted == DRAIN) or (
+            isinstance(step, Deploy) and step.disturbs and step.relay in before
+        ):
+            yield step.relay

@@ -1,0 +1,245 @@
+"""How far a wish has come through the fleet, what each relay is to be now, and who may be taken for it. Pure.
+
+Start with `steer_rollout`. A relay has *settled* when it runs what is wanted and has served, no worse than the others, for as long
+as its wave bakes. The first wave in which somebody has not settled is open; whoever is in a later one stays what it is. What fails
+goes back to what the fleet had proven before, and the rollout halts. How many are out at once is the budget's word alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.fleet.rollout import Bundle, Restart, Rollout, RolloutEvent, RolloutRecord, RolloutState, Settling
+from orchestrator.planning.assess import Slot
+from orchestrator.planning.comparison import judge_bake
+from orchestrator.planning.course import (
+    Situation,
+    goes_back,
+    is_moving,
+    keep_bundles,
+    list_allowed,
+    list_gates,
+    list_withheld,
+    pick_aim,
+    why_stopped,
+)
+from orchestrator.planning.footing import Footing, find_footings
+from orchestrator.planning.look import Look
+from orchestrator.planning.plan import RelayView
+from orchestrator.planning.preflight import Finding, check_release_step
+from orchestrator.planning.retries import GIVE_UP_AFTER
+from orchestrator.planning.settling import bake_time, follow_restarts, has_baked, settle_relays, why_failed
+from orchestrator.planning.trust import Judgement
+from orchestrator.planning.waves import Links
+from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves, take_up_wish
+from orchestrator.rendering.bundle import apply_bundle
+from orchestrator.rendering.values import RenderedRelay
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What one look decides about the rollout."""
+
+    rollout: Rollout
+    record: RolloutRecord
+    """To be kept, but for what this plan itself adds: who is told to restart, who drains."""
+    events: tuple[RolloutEvent, ...]
+    bundles: Mapping[str, Bundle]
+    footings: Mapping[str, Footing]
+    waves: tuple[tuple[str, ...], ...]
+    """Of wanted relays."""
+    open_wave: int | None
+    aims: Mapping[str, str]
+    """Relay → digest it is to have now."""
+    rendered: Mapping[str, RenderedRelay]
+    """Relay → all that it is to be now: the wish, or what it was before."""
+    gates: Mapping[str, str]
+    """Relay → why it may not be taken yet, for those that are not what is wished."""
+    moving: bool
+    """Whether time alone may open the next wave."""
+    withheld: frozenset[str]
+    """Updated relays that are not published again yet."""
+    going_back: frozenset[str]
+    """Relays that are to leave what failed, or what an operator has given up."""
+    findings: tuple[Finding, ...]
+    order: Mapping[str, int]
+    """Relay → place of its wave, for whoever has to choose; those that failed come first."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it goes on by itself."""
+        return self.rollout.state is RolloutState.RUNNING
+
+    @property
+    def stages_wish(self) -> bool:
+        """Whether hosts are to have what is wished at hand, also those whose turn has not come."""
+        return self.rollout.state in (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.COMPLETE)
+
+
+def steer_rollout(
+    look: Look,
+    slots: Sequence[Slot],
+    views: Mapping[str, RelayView],
+    rendered: Mapping[str, RenderedRelay],
+    links: Links,
+    judged: Judgement,
+) -> Course:
+    """Decide how far the present wish has come and what follows. `rendered` is what every relay would be once it is done."""
+    footings = find_footings(slots, views, rendered, judged, look)
+    wished = take_up_wish(footings, links, follow_restarts(footings, look), look)
+    wished = _fail(wished, footings, judged, look)
+    waves = list_wanted_waves(wished.rollout, footings)
+    wished = _judge_bakes(wished, waves, footings, look)
+    wished = _end(wished, waves, footings, look)
+    open_wave = _find_open_wave(waves, wished.record.settling)
+    wished = _tell_waves(wished, waves, open_wave, look)
+    findings = _check_before(wished.rollout, footings, judged, look)
+    bundles = keep_bundles(wished, footings, rendered, look)
+    network = look.wanted.network.digest
+    now = Situation(wished, waves, open_wave, footings, bundles, network, why_stopped(wished, findings, look))
+    allowed = list_allowed(now, look)
+    aims = {name: pick_aim(footing, now, allowed) for name, footing in footings.items()}
+    return Course(
+        rollout=wished.rollout,
+        record=replace(wished.record, current=wished.rollout),
+        events=wished.events,
+        bundles=bundles,
+        footings=footings,
+        waves=waves,
+        open_wave=open_wave,
+        aims={name: aim or footings[name].wish for name, aim in aims.items()},
+        rendered={
+            name: rendered[name]
+            if aim in ("", footings[name].wish)
+            else apply_bundle(rendered[name], bundles[aim].document)
+            for name, aim in aims.items()
+        },
+        gates=list_gates(now, aims, allowed),
+        moving=is_moving(now),
+        withheld=list_withheld(now, look),
+        going_back=frozenset(name for name, footing in footings.items() if goes_back(footing, aims[name])),
+        findings=findings,
+        order=_order(wished.rollout, waves),
+    )
+
+
+def note_restarts(course: Course, relays: Iterable[str], look: Look) -> RolloutRecord:
+    """Return the record with these relays as told to restart, each with what it is to be; written before they are."""
+    told = {
+        name: Restart(course.aims[name], look.now, course.footings[name].signals.inbound)
+        for name in relays
+        if name in course.footings
+    }
+    return replace(course.record, restarts={**course.record.restarts, **told})
+
+
+def _order(rollout: Rollout, waves: Sequence[Sequence[str]]) -> Mapping[str, int]:
+    place = {name: index for index, wave in enumerate(waves) for name in wave}
+    return {**place, **dict.fromkeys(rollout.failed, -1)}
+
+
+# --- failures, bakes, the end ----------------------------------------------------------------------------------------
+
+
+def _fail(wished: Wished, footings: Mapping[str, Footing], judged: Judgement, look: Look) -> Wished:
+    """Take note of relays that failed on the wish since the last look. What the fleet has proven is not to blame."""
+    rollout = wished.rollout
+    if not rollout.waves or rollout.state is RolloutState.COMPLETE or is_trusted(rollout):
+        return wished
+    failed = {
+        name: why
+        for name, footing in footings.items()
+        if name not in rollout.failed
+        if (why := why_failed(footing, wished.record.restarts.get(name), judged, look)) is not None
+    }
+    if failed:
+        return fail_wish(wished, failed, footings, look, updated=True)
+    if rollout.state is not RolloutState.RUNNING:
+        return wished
+    unstaged = {
+        name: f"staging failed {attempt.failures} times, last: {attempt.error}"
+        for name in footings
+        if (attempt := look.record.attempts.get((name, "stage"))) is not None and attempt.failures >= GIVE_UP_AFTER
+    }
+    return fail_wish(wished, unstaged, footings, look, updated=False) if unstaged else wished
+
+
+def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, Footing], look: Look) -> Wished:
+    """Settle the relays whose bake is over; halt if one is worse than the others, pause if that cannot be told."""
+    rollout = wished.rollout
+    names = {name for wave in waves for name in wave}
+    trusted = is_trusted(rollout)
+    settling = dict(settle_relays(names, footings, look, comparing=not trusted))
+    worse: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
+    for name, found in settling.items():
+        bake = None if trusted else bake_time(name, waves, rollout.canaries, look)
+        if found.settled or not footings[name].healthy or not has_baked(found, bake, look):
+            continue
+        answer = judge_bake(found)
+        alone = len(footings) == 1
+        if bake is None or alone or name in rollout.vouched or answer.verdict == "no worse":
+            settling[name] = replace(found, settled=True)
+        elif answer.verdict == "worse":
+            worse[name] = answer.text
+        else:
+            doubtful[name] = answer.text
+    wished = replace(wished, record=replace(wished.record, settling=settling))
+    worse = {name: why for name, why in worse.items() if name not in rollout.failed}
+    if worse and rollout.state is not RolloutState.COMPLETE:
+        return fail_wish(wished, worse, footings, look, updated=True)
+    if doubtful and rollout.state is RolloutState.RUNNING:
+        name, why = min(doubtful.items())
+        because = f"inconclusive, {name}: {why}; `rollout resume` accepts it, `rollout rollback` goes back"
+        return wished.turn(RolloutState.PAUSED, because, "paused", look)
+    return wished
+
+
+def _end(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, Footing], look: Look) -> Wished:
+    """Complete the rollout, or its way back, once every wanted relay is there and serves."""
+    rollout, settling = wished.rollout, wished.record.settling
+    if rollout.state is RolloutState.ROLLING_BACK:
+        back = all(f.healthy and f.runs == rollout.good.get(f.region, f.runs) for f in footings.values())
+        return wished.turn(RolloutState.ROLLED_BACK, rollout.because, "rolled back", look) if back else wished
+    if rollout.state is not RolloutState.RUNNING:
+        return wished
+    careful = {name for wave in waves for name in wave}
+    there = all(f.arrived and f.healthy and f.name not in look.seen.in_flight for f in footings.values())
+    if not footings or not there or not all(name in settling and settling[name].settled for name in careful):
+        return wished
+    if rollout.waves:
+        return wished.turn(RolloutState.COMPLETE, "", "complete", look)
+    return replace(wished, rollout=replace(rollout, state=RolloutState.COMPLETE, since=look.now))
+
+
+def _find_open_wave(waves: Sequence[Sequence[str]], settling: Mapping[str, Settling]) -> int | None:
+    for index, wave in enumerate(waves):
+        if not all(name in settling and settling[name].settled for name in wave):
+            return index
+    return None
+
+
+def _tell_waves(wished: Wished, waves: Sequence[Sequence[str]], open_wave: int | None, look: Look) -> Wished:
+    """Tell of waves that are done since the last look."""
+    before = look.record.rollout
+    if before.current is None or before.current.target != wished.rollout.target:
+        return wished
+    was_open = _find_open_wave(waves, before.settling)
+    for index in range(
+        was_open if was_open is not None else len(waves), open_wave if open_wave is not None else len(waves)
+    ):
+        wished = wished.tell("wave done", f"{index + 1} of {len(waves)}: {', '.join(waves[index])}", look)
+    return wished
+
+
+def _check_before(
+    rollout: Rollout, footings: Mapping[str, Footing], judged: Judgement, look: Look
+) -> tuple[Finding, ...]:
+    """Return what an operator should know before the first relay is updated; afterwards it is too late to ask."""
+    if not rollout.waves or rollout.state is RolloutState.COMPLETE or is_trusted(rollout):
+        return ()
+    if any(name in look.record.rollout.settling for wave in rollout.waves for name in wave):
+        return ()
+    running = {name: version for name, version in judged.evidence.releases.items() if name in footings}
+    return check_release_step(look.spec, look.wanted.network, running)

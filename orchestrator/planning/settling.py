@@ -1,0 +1,200 @@
+"""How updated relays come along: since when they serve, whether they got on, whether they have failed. Pure.
+
+Nobody is given a flat time: a relay that replays and gets on is waited for; one without progress past the deadline has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from statistics import median
+
+from orchestrator.fleet.observation import UnitState
+from orchestrator.fleet.rollout import Restart, RolloutRecord, Settling
+from orchestrator.planning.comparison import Signals, compare
+from orchestrator.planning.footing import Footing
+from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Health, Phase
+from orchestrator.planning.retries import GIVE_UP_AFTER
+from orchestrator.planning.trust import Judgement, Stand
+
+MOST_RESTARTS = 3
+"""A node that was restarted by itself so often since it was updated does not stay up."""
+
+FEW_DURATIONS = 3
+"""From so many restarts on there is something to compare a duration with."""
+
+MOST_DURATIONS = 50
+"""How many restarts are remembered."""
+
+GETTING_ON = (Phase.DEPLOYING, Phase.SYNCING, Phase.QUARANTINED)
+"""Phases of a relay whose node was told to run and does not serve."""
+
+
+def settle_relays(
+    names: Collection[str], footings: Mapping[str, Footing], look: Look, *, comparing: bool
+) -> Mapping[str, Settling]:
+    """Return for these relays since when they serve on what is wanted, this look included.
+
+    What could not be asked has neither served nor failed. `comparing`: whether they are measured by the others.
+    """
+    known = look.record.rollout.settling
+    others = _list_others(names, footings, known)
+    found = {}
+    for name in names:
+        settling = _settle(footings[name], known.get(name), look)
+        if settling is None:
+            continue
+        measured = footings[name].healthy and footings[name].facts is not None and name not in look.seen.in_flight
+        if comparing and measured and not settling.settled:
+            settling = compare(settling, footings[name].signals, others, look.spec.health)
+        found[name] = settling
+    return found
+
+
+def list_others(names: Collection[str], footings: Mapping[str, Footing], look: Look) -> list[Signals]:
+    """Return the signals of those that updated relays are measured by."""
+    return _list_others(names, footings, look.record.rollout.settling)
+
+
+def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecord:
+    """Return the record with what restarted relays show of progress, and how long those took that serve again."""
+    record = look.record.rollout
+    restarts: dict[str, Restart] = {}
+    durations = list(record.durations)
+    for name, before in record.restarts.items():
+        if name not in footings:
+            continue
+        footing = footings[name]
+        told = _mark(before, footing, look)
+        serves_again = told.served_at is None and footing.healthy and footing.runs == told.digest
+        if serves_again:
+            durations.append((look.now - told.at).total_seconds())
+        restarts[name] = replace(told, served_at=look.now) if serves_again else told
+    return replace(record, restarts=restarts, durations=tuple(durations[-MOST_DURATIONS:]))
+
+
+def why_failed(footing: Footing, told: Restart | None, judged: Judgement, look: Look) -> str | None:
+    """Return why a relay has failed on what it was updated to; None if it has not, or if that is not known."""
+    if told is None or told.digest != footing.wish or footing.name in look.seen.in_flight:
+        return None
+    attempt = look.record.attempts.get((footing.name, "deploy"))
+    if attempt is not None and attempt.failures >= GIVE_UP_AFTER and attempt.last_at >= told.at:
+        return f"deploying it failed {attempt.failures} times, last: {attempt.error}"
+    if footing.facts is None or not footing.arrived:
+        return None
+    verdict = judged.verdicts.get(footing.name)
+    if footing.view.phase is Phase.QUARANTINED or (verdict is not None and verdict.stand is Stand.FORKED):
+        return footing.view.reason if footing.view.phase is Phase.QUARANTINED or verdict is None else verdict.text
+    if verdict is not None and verdict.stand is Stand.OTHER_NETWORK:
+        return verdict.text
+    if (alone := _why_split_off(footing, judged)) is not None:
+        return alone
+    if footing.facts.unit is UnitState.FAILED:
+        return f"its node does not start: {footing.facts.detail or footing.view.reason}"
+    if not footing.healthy and (footing.facts.restarts or 0) >= MOST_RESTARTS:
+        return f"its node was restarted {footing.facts.restarts} times and does not stay up: {footing.facts.detail or footing.view.reason}"
+    return _why_too_slow(told, look) or _why_stuck(footing, told, look)
+
+
+def describe_span(span: timedelta) -> str:
+    """Return a span in words."""
+    seconds = span.total_seconds()
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def typical_restart(record: RolloutRecord, default: timedelta) -> timedelta:
+    """Return how long a restart takes until the relay serves: the middle of those measured, else the default."""
+    return timedelta(seconds=median(record.durations)) if record.durations else default
+
+
+def _list_others(
+    names: Collection[str], footings: Mapping[str, Footing], known: Mapping[str, Settling]
+) -> list[Signals]:
+    """Those not yet updated, or else those that have been updated and proven."""
+    healthy = [footing for footing in footings.values() if footing.healthy]
+    old = [footing.signals for footing in healthy if not footing.arrived]
+    if old:
+        return old
+    proven = [f for f in healthy if f.name not in names or ((s := known.get(f.name)) is not None and s.settled)]
+    return [footing.signals for footing in proven]
+
+
+def _settle(footing: Footing, known: Settling | None, look: Look) -> Settling | None:
+    if known is not None and known.digest != footing.wish:
+        known = None
+    unknown = footing.view.health is Health.UNKNOWN or footing.facts is None
+    if unknown or footing.name in look.seen.in_flight:
+        return known
+    if not footing.arrived:
+        return None
+    if not footing.healthy:
+        return replace(known, looks=0) if known is not None and known.settled else None
+    settling = known or Settling(footing.wish, look.now)
+    return replace(settling, looks=min(settling.looks + 1, look.spec.rollout.healthy_looks))
+
+
+def _mark(told: Restart, footing: Footing, look: Look) -> Restart:
+    """Note whether a restarted relay has got on since the last look."""
+    if footing.facts is None:
+        return told
+    sighting = look.seen.sightings.get(footing.name)
+    metrics = footing.facts.metrics
+    percent = metrics.replay_percent if metrics is not None else None
+    stopping = look.now.isoformat() if footing.facts.unit is UnitState.DEACTIVATING else ""
+    shown = (
+        f"{percent:.1f}" if percent is not None else "",
+        sighting.tip_slot if sighting is not None else "",
+        stopping,
+    )
+    mark = " ".join(str(part) for part in shown).strip()
+    if not mark or mark == told.mark:
+        return told
+    return replace(told, mark=mark, marked_at=look.now)
+
+
+def _why_split_off(footing: Footing, judged: Judgement) -> str | None:
+    """Return the split that leaves a relay on a side without any partner, while partners are on another one."""
+    mine = next((side for side in judged.sides if footing.name in side.relays), None)
+    if mine is None or mine.partners or not any(side.partners for side in judged.sides if side is not mine):
+        return None
+    others = [side for side in judged.sides if side is not mine and side.partners]
+    if len(others) > 1:
+        return None  # the partners themselves are split: the release is not to blame
+    with_partners = ", ".join(others[0].partners)
+    return (
+        f"it is on another chain than {with_partners} and {len(others[0].relays)} of our relays: {footing.view.chain}"
+    )
+
+
+def _why_too_slow(told: Restart, look: Look) -> str | None:
+    times, before = look.spec.rollout.slowest_restart, look.record.rollout.durations
+    if times is None or told.served_at is None or len(before) < FEW_DURATIONS:
+        return None
+    usual, took = median(before), (told.served_at - told.at).total_seconds()
+    if took <= times * usual:
+        return None
+    return f"it took {took:.0f} s until it served, {took / usual:.0f} times as long as {len(before)} restarts before ({usual:.0f} s)"
+
+
+def _why_stuck(footing: Footing, told: Restart, look: Look) -> str | None:
+    if footing.view.health is not Health.UNHEALTHY or footing.view.phase not in GETTING_ON:
+        return None
+    still = look.now - max(told.at, told.marked_at or told.at)
+    if still <= look.spec.rollout.progress_deadline:
+        return None
+    since = describe_span(look.now - told.at)
+    return f"it was updated {since} ago and shows no progress for {describe_span(still)}: {footing.view.reason}"
+
+
+def bake_time(name: str, waves: Sequence[Sequence[str]], canaries: int, look: Look) -> timedelta | None:
+    """Return how long a relay must serve to count; None if it need not be measured at all."""
+    policy = look.spec.rollout
+    return policy.canary_bake if canaries and waves and name in waves[0] else policy.bake
+
+
+def has_baked(settling: Settling, bake: timedelta | None, look: Look) -> bool:
+    """Whether a relay has served for long enough, and in enough looks."""
+    served = look.now - settling.since >= (bake or timedelta())
+    return served and settling.looks >= look.spec.rollout.healthy_looks

@@ -1,0 +1,106 @@
+"""In which order a change goes through the fleet: canaries, then waves. Pure.
+
+Chosen once, when a rollout starts, and kept: relays that come and go meanwhile change nobody's turn. At most a third of a
+region, but at least one relay, goes in one wave, and neighbours in the mesh go in different waves where that can be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from orchestrator.fleet.relay import Relay
+from orchestrator.fleet.rollout import Rollout
+from orchestrator.planning.rollout_view import Wave
+from orchestrator.spec.policies import RolloutSpec
+
+SHARE_OF_A_REGION = 3
+"""One in this many relays of a region goes in one wave."""
+
+Links = Mapping[str, Collection[str]]
+"""Relay → those that it names, or that name it."""
+
+
+def plan_waves(
+    relays: Sequence[Relay], whole: Mapping[str, int], links: Links, first: Collection[str], policy: RolloutSpec
+) -> tuple[tuple[str, ...], ...]:
+    """Return the canaries, if the policy wants any, and the waves after them; the same for any order of the relays.
+
+    `whole` is region → relays that it wants in all, `first` those that are on a release that failed or are down anyway:
+    they go before others of their region.
+    """
+    regions: dict[str, list[str]] = {}
+    for relay in sorted(relays, key=lambda relay: (relay.name not in first, relay.name)):
+        regions.setdefault(relay.region, []).append(relay.name)
+    canaries = _pick_canaries(regions, whole, first, policy.canaries)
+    left = {region: [name for name in names if name not in canaries] for region, names in sorted(regions.items())}
+    waves = [canaries] if canaries else []
+    if policy.order == "by-region":
+        for region in sorted(left, key=lambda region: (whole[region], region)):
+            waves += _spread({region: left[region]}, whole, links)
+    else:
+        waves += _spread(left, whole, links)
+    return tuple(waves)
+
+
+def link_mesh(neighbours: Mapping[str, Sequence[str]]) -> Links:
+    """Return who names, or is named by, whom."""
+    links: dict[str, set[str]] = {}
+    for name, others in neighbours.items():
+        for other in others:
+            links.setdefault(name, set()).add(other)
+            links.setdefault(other, set()).add(name)
+    return links
+
+
+def describe_waves(rollout: Rollout, links: Links, regions: Mapping[str, str]) -> tuple[Wave, ...]:
+    """Return the kept waves with a title, and why they are as they are. `regions` is relay → region."""
+    described = []
+    for index, names in enumerate(rollout.waves):
+        canary = rollout.canaries > 0 and index == 0
+        title = "canary" if canary else f"wave {index + 1 - rollout.canaries}"
+        described.append(Wave(title, names, _why(names, links, regions, canary=canary)))
+    return tuple(described)
+
+
+def _why(names: Sequence[str], links: Links, regions: Mapping[str, str], *, canary: bool) -> str:
+    if canary:
+        return "goes first, where most others can stand in or where a failed release runs"
+    touched = sorted({regions[name] for name in names if name in regions})
+    where = touched[0] if len(touched) == 1 else f"{len(touched)} regions"
+    pairs = sum(1 for name in names for other in links.get(name, ()) if other in names) // 2
+    apart = "no two are neighbours" if pairs == 0 else f"{pairs} pairs of neighbours could not be kept apart"
+    return (
+        f"at most a third of each of {where}; {apart}" if len(touched) != 1 else f"at most a third of {where}; {apart}"
+    )
+
+
+def _pick_canaries(
+    regions: Mapping[str, Sequence[str]], whole: Mapping[str, int], first: Collection[str], wanted: int
+) -> tuple[str, ...]:
+    """Take one relay of each of the first regions: those on a failed release, then of the largest regions the last."""
+    order = sorted(regions, key=lambda region: (regions[region][0] not in first, -whole[region], region))
+    chosen = [regions[region][0] if regions[region][0] in first else regions[region][-1] for region in order[:wanted]]
+    return tuple(sorted(chosen))
+
+
+def _spread(left: Mapping[str, list[str]], whole: Mapping[str, int], links: Links) -> list[tuple[str, ...]]:
+    waiting = {region: list(names) for region, names in left.items()}
+    waves: list[tuple[str, ...]] = []
+    while any(waiting.values()):
+        chosen: list[str] = []
+        for region, names in waiting.items():
+            share = max(1, whole[region] // SHARE_OF_A_REGION)
+            chosen += _take(names, share, frozenset(chosen), links)
+        waves.append(tuple(sorted(chosen)))
+    return waves
+
+
+def _take(names: list[str], count: int, chosen: frozenset[str], links: Links) -> list[str]:
+    """Take so many from a region's list, those first of which no chosen one is a neighbour."""
+    taken: list[str] = []
+    for _ in range(min(count, len(names))):
+        others = chosen | set(taken)
+        apart = next((name for name in names if not others.intersection(links.get(name, ()))), names[0])
+        names.remove(apart)
+        taken.append(apart)
+    return taken

@@ -1,0 +1,217 @@
+"""From the fleet file's wish and the operators' orders to the rollout that is under way. Pure.
+
+A wish is the digest of every region. Another wish supersedes an unfinished one at once; a wish that has failed before is halted
+before it begins. Orders are taken up in the order in which they came, each once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from orchestrator.fleet.relay import Relay
+from orchestrator.fleet.rollout import Failure, Order, Rollout, RolloutEvent, RolloutRecord, RolloutState, Verb
+from orchestrator.planning.footing import UNBORN, Footing
+from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Health
+from orchestrator.planning.settling import bake_time, has_baked
+from orchestrator.planning.waves import Links, plan_waves
+
+STOPPED = (RolloutState.HALTED, RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
+"""States in which nobody further is updated until somebody says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """The rollout of the present wish, and what became of it in this look."""
+
+    rollout: Rollout
+    record: RolloutRecord
+    """Everything else that is kept."""
+    events: tuple[RolloutEvent, ...] = field(default=())
+
+    def turn(self, state: RolloutState, because: str, what: str, look: Look, *, user: str = "") -> Wished:
+        """Return it in another state, with the event that tells so."""
+        rollout = replace(self.rollout, state=state, because=because, since=look.now)
+        return replace(self, rollout=rollout).tell(what, because, look, user=user)
+
+    def tell(self, what: str, text: str, look: Look, *, user: str = "") -> Wished:
+        """Return it with one more event."""
+        event = RolloutEvent(look.now, self.rollout.target, self.rollout.version, what, text, user)
+        return replace(self, events=(*self.events, event))
+
+
+def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutRecord, look: Look) -> Wished:
+    """Return the rollout of what the fleet file asks for now: the one under way, or a new one."""
+    wish = {footing.region: footing.wish for footing in footings.values()}
+    target = hashlib.sha256("\n".join(sorted(set(wish.values()))).encode()).hexdigest()[:16]
+    before = record.current
+    events: tuple[RolloutEvent, ...] = ()
+    if before is not None:
+        heard = _hear_orders(Wished(before, record), footings, look)
+        before, record, events = heard.rollout, heard.record, heard.events
+        if before.target == target:
+            return Wished(replace(before, wish=wish), record, events)
+    started = _start(target, wish, before, footings, links, look)
+    wished = Wished(started, record, events)
+    if not started.waves:
+        return wished
+    if before is not None and before.state is not RolloutState.COMPLETE and before.waves:
+        wished = wished.tell("superseded", f"{before.version} had come to: {before.state.value}", look)
+    wished = wished.tell("started", f"{sum(map(len, started.waves))} relays in {len(started.waves)} waves", look)
+    failure = next((record.failures[digest] for digest in wish.values() if digest in record.failures), None)
+    if failure is None or is_trusted(started):
+        return wished
+    because = f"it failed before, on {failure.relay or 'staging'}: {failure.because}"
+    return wished.turn(RolloutState.HALTED, because, "halted", look)
+
+
+def is_trusted(rollout: Rollout) -> bool:
+    """Whether the wish is what the fleet had proven before: the way back needs no canary."""
+    return bool(rollout.good) and all(rollout.good.get(region) == digest for region, digest in rollout.wish.items())
+
+
+def list_wanted_waves(rollout: Rollout, footings: Mapping[str, Footing]) -> tuple[tuple[str, ...], ...]:
+    """Return the waves without relays that the fleet file no longer asks for; a wave may be empty."""
+    return tuple(tuple(name for name in wave if name in footings) for wave in rollout.waves)
+
+
+def _start(
+    target: str,
+    wish: Mapping[str, str],
+    before: Rollout | None,
+    footings: Mapping[str, Footing],
+    links: Links,
+    look: Look,
+) -> Rollout:
+    behind = [f for f in footings.values() if not f.arrived and (f.runs or _may_run(f))]
+    started = Rollout(
+        target=target,
+        version=look.spec.release,
+        started_at=look.now,
+        state=RolloutState.RUNNING,
+        wish=wish,
+        good=_find_good(before, footings, look),
+        heard=before.heard if before is not None else _newest(look),
+    )
+    failed = {f.name for f in behind if f.runs in look.record.rollout.failures}
+    down = {f.name for f in behind if f.view.health is Health.UNHEALTHY}
+    whole = {region: look.spec.relay_count(region) for region in look.spec.regions}
+    relays = [Relay(f.name, f.region, int(f.name.rpartition("-")[2])) for f in behind]
+    trusted = is_trusted(started)
+    policy = look.spec.rollout.model_copy(update={"canaries": 0}) if trusted else look.spec.rollout
+    waves = plan_waves(relays, whole, links, failed or down, policy)
+    return replace(started, waves=waves, canaries=1 if waves and policy.canaries else 0)
+
+
+def _may_run(footing: Footing) -> bool:
+    """Whether something may run on a relay that could not be asked what."""
+    return footing.facts is None and footing.view.phase not in UNBORN
+
+
+def _find_good(before: Rollout | None, footings: Mapping[str, Footing], look: Look) -> Mapping[str, str]:
+    """Return what the fleet had proven last: the wish before, if it was completed, else what that one would have gone back to."""
+    if before is None:
+        return {}
+    serving = {footing.runs for footing in footings.values() if footing.healthy}
+    proven = before.state is RolloutState.COMPLETE or (not before.good and serving & set(before.wish.values()))
+    good = before.wish if proven else before.good
+    return {region: digest for region, digest in good.items() if digest in look.record.bundles}
+
+
+def _newest(look: Look) -> int:
+    return look.record.orders[-1].number if look.record.orders else 0
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+def _hear_orders(wished: Wished, footings: Mapping[str, Footing], look: Look) -> Wished:
+    for order in look.record.orders:
+        if order.number > wished.rollout.heard:
+            wished = _obey(wished, order, footings, look)
+            wished = replace(wished, rollout=replace(wished.rollout, heard=order.number))
+    return wished
+
+
+def _obey(wished: Wished, order: Order, footings: Mapping[str, Footing], look: Look) -> Wished:
+    rollout, state = wished.rollout, wished.rollout.state
+    said = f"{order.user}: {order.reason}"
+    match order.verb:
+        case Verb.PAUSE if state is RolloutState.RUNNING:
+            return wished.turn(RolloutState.PAUSED, f"by {said}", "paused", look, user=order.user)
+        case Verb.HALT if state in (RolloutState.RUNNING, RolloutState.PAUSED):
+            return wished.turn(RolloutState.HALTED, f"by {said}", "halted", look, user=order.user)
+        case Verb.RESUME if state is RolloutState.PAUSED:
+            vouched = rollout.vouched | _list_doubtful(rollout, footings, look)
+            wished = replace(wished, rollout=replace(rollout, vouched=vouched))
+            return _go_on(wished, "resumed", order, look)
+        case Verb.RESUME if state in STOPPED:
+            return _go_on(_forgive(wished, frozenset(rollout.failed)), "resumed", order, look)
+        case Verb.RETRY if state is not RolloutState.COMPLETE:
+            forgiven = _forgive(wished, frozenset({order.relay}))
+            if state is RolloutState.HALTED and not forgiven.rollout.failed:
+                return _go_on(forgiven, "retried", order, look)
+            return forgiven.tell("retried", f"{order.relay}, by {said}", look, user=order.user)
+        case Verb.ROLLBACK if state not in (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK) and rollout.good:
+            return wished.turn(RolloutState.ROLLING_BACK, f"by {said}", "rolling back", look, user=order.user)
+        case _:
+            return wished
+
+
+def _go_on(wished: Wished, what: str, order: Order, look: Look) -> Wished:
+    wished = wished.turn(RolloutState.RUNNING, f"by {order.user}: {order.reason}", what, look, user=order.user)
+    return replace(wished, rollout=replace(wished.rollout, because=""))
+
+
+def _forgive(wished: Wished, relays: frozenset[str]) -> Wished:
+    """Let these relays, and what failed on them, be tried again."""
+    rollout, record = wished.rollout, wished.record
+    failed = {name: because for name, because in rollout.failed.items() if name not in relays}
+    wish = set(rollout.wish.values())
+    kept = {digest: failure for digest, failure in record.failures.items() if digest not in wish}
+    restarts = {name: told for name, told in record.restarts.items() if name not in relays}
+    settling = {name: found for name, found in record.settling.items() if name not in relays}
+    return replace(
+        wished,
+        rollout=replace(rollout, failed=failed),
+        record=replace(record, failures=record.failures if failed else kept, restarts=restarts, settling=settling),
+    )
+
+
+def _list_doubtful(rollout: Rollout, footings: Mapping[str, Footing], look: Look) -> frozenset[str]:
+    """Name the relays whose bake is over and was not enough to tell: who resumes vouches for them."""
+    waves = list_wanted_waves(rollout, footings)
+    return frozenset(
+        name
+        for name, settling in look.record.rollout.settling.items()
+        if not settling.settled and has_baked(settling, bake_time(name, waves, rollout.canaries, look), look)
+    )
+
+
+def fail_wish(
+    wished: Wished, failed: Mapping[str, str], footings: Mapping[str, Footing], look: Look, *, updated: bool
+) -> Wished:
+    """Return the rollout after relays have failed: halted, or on its way back; what failed is kept in mind.
+
+    `updated` is False for those that failed before anything was disturbed, and so have nothing to go back from.
+    """
+    rollout, record = wished.rollout, wished.record
+    relay, because = min(failed.items())
+    version = rollout.version
+    failures = {
+        footings[name].wish: Failure(footings[name].wish, version, name, why, look.now) for name, why in failed.items()
+    }
+    kept = replace(record, failures={**record.failures, **failures})
+    wished = replace(wished, record=kept)
+    if updated:
+        wished = replace(wished, rollout=replace(rollout, failed={**rollout.failed, **failed}))
+    for name, why in sorted(failed.items()):
+        wished = wished.tell("failed", f"{name}: {why}", look)
+    if rollout.state in STOPPED:
+        return wished
+    text = f"{relay}: {because}"
+    if updated and look.spec.rollout.on_failure == "rollback" and rollout.good:
+        return wished.turn(RolloutState.ROLLING_BACK, text, "rolling back", look)
+    return wished.turn(RolloutState.HALTED, text, "halted", look)
