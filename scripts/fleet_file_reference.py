@@ -16,8 +16,7 @@ TARGET = ROOT / "docs" / "fleet-file.md"
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from orchestrator.spec.rules import RULES  # noqa: E402
-from orchestrator.spec.rules_regions import RULES as RULES_OF_REGIONS  # noqa: E402
+from orchestrator.spec.parse import RULES  # noqa: E402
 from orchestrator.spec.schema import fleet_schema  # noqa: E402
 
 Schema = Mapping[str, Any]
@@ -34,6 +33,7 @@ commented one, `genesis-fleet validate` checks it, `genesis-fleet schema` prints
   found and what is expected; all errors of a file are reported together.
 - Tags, anchors, aliases and merge keys of YAML are refused. Plain words mean what YAML 1.2 says: `no` is text.
 - Durations are written `90s`, `15m`, `2h` or `3d`. Sizes carry their unit in the key.
+- Where `null` means something, it has to be written: a key with nothing behind it is an error there.
 - Relative paths start at the folder of the fleet file.
 - A key without a default is needed, unless its meaning says for which kind of cloud it is.
 """
@@ -72,8 +72,9 @@ def _sections(path: tuple[str, ...], node: Schema, root: Schema) -> Iterator[str
     for key, value in node["properties"].items():
         found = _mapping_within((*path, key), value, root)
         inner += [found] if found else []
+        meaning = _value(value, root) + _or_null(value)
         default = "" if key in required else _default(value, is_mapping="properties" in _follow(value, root))
-        yield f"| `{key}` | {_value(value, root)} | {default} | {_cell(value.get('description', ''))} |"
+        yield f"| `{key}` | {meaning} | {default} | {_cell(value.get('description', ''))} |"
     yield ""
     for where, mapping in inner:
         yield from _sections(where, mapping, root)
@@ -119,6 +120,12 @@ def _value(node: Schema, root: Schema) -> str:
             return "mapping, see below"
 
 
+def _or_null(node: Schema) -> str:
+    """Say so where `null` is a wish of its own, as the errors do."""
+    nullable = any(choice.get("type") == "null" for choice in node.get("anyOf", ()))
+    return ", or `null`" if nullable and node.get("default") is not None else ""
+
+
 def _default(node: Schema, *, is_mapping: bool) -> str:
     default = node.get("default")
     if default is None or is_mapping:
@@ -129,8 +136,8 @@ def _default(node: Schema, *, is_mapping: bool) -> str:
 
 
 def _follow(node: Schema, root: Schema) -> Schema:
-    """Resolve references, and look behind `or nothing`; words beside a reference win."""
-    if "anyOf" in node:
+    """Resolve references, and look behind `or nothing`; words beside a reference or a choice win."""
+    if "anyOf" in node and "errorMessage" not in node:
         return _follow(next(choice for choice in node["anyOf"] if choice.get("type") != "null"), root)
     if "$ref" in node:
         return _follow(root["$defs"][node["$ref"].rpartition("/")[2]], root)
@@ -139,7 +146,7 @@ def _follow(node: Schema, root: Schema) -> Schema:
 
 def _sentences() -> Iterable[str]:
     """Say each rule: its name, which is a sentence, and why there is such a rule."""
-    for rule in (*RULES, *RULES_OF_REGIONS):
+    for rule in RULES:
         yield f"*{rule.__name__.replace('_', ' ').capitalize()}.* {_cell(rule.__doc__ or '')}"
 
 

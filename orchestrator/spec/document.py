@@ -49,6 +49,8 @@ class Document:
     """Values that mean nothing because of what was found there."""
     findings: tuple[Finding, ...]
     """What was refused on the way, in the order of the file."""
+    blank: frozenset[Path] = frozenset()
+    """Values that are not there at all, not even as `null`."""
 
     def line_of(self, path: Path) -> int:
         """Return the line of a value; for one that is not in the file, that of the closest mapping around it."""
@@ -139,6 +141,7 @@ class _Reader:
     lines: dict[Path, int] = field(default_factory=dict)
     key_lines: dict[Path, int] = field(default_factory=dict)
     refused: set[Path] = field(default_factory=set)
+    blank: set[Path] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
     def read(self) -> Document:
@@ -153,7 +156,8 @@ class _Reader:
         following = next(self.events)
         if isinstance(following, yaml.DocumentStartEvent):
             self.find(following, (), "found a second document (---), expected one")
-        return Document(value, self.lines, self.key_lines, frozenset(self.refused), tuple(self.findings))
+        refused, blank = frozenset(self.refused), frozenset(self.blank)
+        return Document(value, self.lines, self.key_lines, refused, tuple(self.findings), blank)
 
     def find(self, event: yaml.Event, path: Path, text: str) -> None:
         self.findings.append(Finding(_line(event), render_path(path), text))
@@ -184,6 +188,8 @@ class _Reader:
         if _FORBIDDEN.search(text) or _ONE_LINE.search(text):
             self.refuse(event, path, "found control characters or several lines, expected one line of plain text")
             return text
+        if not text and event.implicit[0]:
+            self.blank.add(path)
         return resolve_plain(text) if event.implicit[0] else text
 
     def sequence(self, path: Path) -> tuple[object, ...]:

@@ -31,7 +31,7 @@ def explain(error: ErrorDetails, document: Document) -> Finding:
         return Finding(document.line_of(location), render_path(location), f"found nothing, {expected_at(location)}")
     expected = expected_at(location)
     if error["type"] == "value_error" and (reason := str(error["ctx"]["error"])).startswith("expected "):
-        expected = reason
+        expected = reason + _or_null(location)
     value = error["input"]
     found = show(value, location[-1] if location else "") + _kind_note(error["type"], value)
     return Finding(document.line_of(location), render_path(location), f"found {found}, {expected}")
@@ -46,7 +46,16 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 def expected_at(path: Path) -> str:
     """Say what the value at a path must be: `expected …`."""
-    return _describe(_schema_at(path))
+    return _describe(_schema_at(path)) + _or_null(path)
+
+
+def explain_blank(document: Document) -> list[Finding]:
+    """Return a finding for each value that was left out where `null` means something: it might mean nothing at all."""
+    return [
+        Finding(document.line_of(path), render_path(path), f"found nothing, {expected_at(path)}")
+        for path in document.blank
+        if _or_null(path)
+    ]
 
 
 def _explain_key(path: Path, document: Document) -> Finding:
@@ -84,27 +93,39 @@ def _root() -> Schema:
 
 
 def _schema_at(path: Path) -> Schema:
-    node = _follow(_root())
+    return _follow(_written_schema_at(path))
+
+
+def _written_schema_at(path: Path) -> Schema:
+    node: Schema = _root()
     for step in path:
+        node = _follow(node)
         if isinstance(step, int):
-            inner = node.get("items", {})
+            node = node.get("items", {})
         elif step in node.get("properties", {}):
-            inner = node["properties"][step]
+            node = node["properties"][step]
         else:
             # A mapping with free keys has one schema for all of its values.
             patterns = node.get("patternProperties", {})
-            inner = next(iter(patterns.values()), None) or node.get("additionalProperties") or {}
-        node = _follow(inner)
+            free: Schema | None = next(iter(patterns.values()), None)
+            node = free or node.get("additionalProperties") or {}
     return node
 
 
 def _follow(node: Schema) -> Schema:
-    """Resolve references and look behind `or nothing`."""
+    """Resolve references and look behind `or nothing`; a choice that is said in words as a whole is left as it is."""
     if "$ref" in node:
         return _follow(_root()["$defs"][node["$ref"].rpartition("/")[2]])
-    if "anyOf" in node:
+    if "anyOf" in node and "errorMessage" not in node:
         return _follow(next(choice for choice in node["anyOf"] if choice.get("type") != "null"))
     return node
+
+
+def _or_null(path: Path) -> str:
+    """Say so where `null` is a wish of its own: where something else than nothing is the default."""
+    node = _written_schema_at(path)
+    nullable = any(choice.get("type") == "null" for choice in node.get("anyOf", ()))
+    return ", or null" if nullable and node.get("default") is not None else ""
 
 
 def _describe(node: Schema) -> str:

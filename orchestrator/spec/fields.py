@@ -127,6 +127,7 @@ UserName = Annotated[
     _expected("a Unix user name in lower case, at most 31 characters"),
 ]
 _SHARE = re.compile(r"([1-9][0-9]?|100)%")
+_SHARE_IN_WORDS = "a number of relays from 1 to 1000, or a share such as 20%"
 
 
 def _parse_share(value: object) -> int | str:
@@ -134,7 +135,7 @@ def _parse_share(value: object) -> int | str:
         return value
     if isinstance(value, str) and _SHARE.fullmatch(value):
         return value
-    raise ValueError("expected a number of relays from 1 on, or a share such as 20%")
+    raise ValueError(f"expected {_SHARE_IN_WORDS}")
 
 
 def count_share(share: int | str, of: int) -> int:
@@ -151,9 +152,9 @@ Share = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 1000},
-                {"type": "string", "pattern": f"^({_SHARE.pattern})$"},
+                {"type": "string", "pattern": f"^({_SHARE.pattern})$", "errorMessage": f"expected {_SHARE_IN_WORDS}"},
             ],
-            "errorMessage": "expected a number of relays from 1 on, or a share such as 20%",
+            "errorMessage": f"expected {_SHARE_IN_WORDS}",
             "examples": [2, "20%"],
         }
     ),

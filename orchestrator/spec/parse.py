@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.spec import rules, rules_regions
+from orchestrator.spec import rules, rules_regions, rules_rollout
 from orchestrator.spec.document import Document, read_document
-from orchestrator.spec.expectations import explain
+from orchestrator.spec.expectations import explain, explain_blank
 from orchestrator.spec.findings import Finding, Path, render_findings, render_path
 from orchestrator.spec.model import FleetSpec
 from orchestrator.spec.section import Section, mark_invalid
 
-RULES = (*rules.RULES, *rules_regions.RULES)
+RULES = (*rules.RULES, *rules_regions.RULES, *rules_rollout.RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def parse_fleet_text(content: bytes, name: str) -> ParsedFleet | tuple[str, ...]
     if isinstance(document, Finding):
         return render_findings(name, [document])
     spec, errors = _validate(document)
-    findings = [*document.findings, *(explain(error, document) for error in errors)]
+    findings = [*document.findings, *explain_blank(document), *(explain(error, document) for error in errors)]
     invalid = mark_invalid([*document.refused, *map(_path_of, errors)])
     fleet = Section(document, invalid, FleetSpec)
     findings += [finding for rule in RULES for finding in rule(fleet)]

@@ -1,7 +1,7 @@
 """Rules that need several fields of a fleet file: network, releases, limits, ports, sources of blocks, access.
 
 Each rule looks at the valid parts only (see `section.py`) and yields what is wrong. Rules about regions and hosts are in
-`rules_regions.py`; what needs other files is in `network.py`.
+`rules_regions.py`, those about rollouts in `rules_rollout.py`; what needs other files is in `network.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from orchestrator.spec.model import (
     SshSpec,
     TopologySpec,
 )
-from orchestrator.spec.policies import RolloutSpec
 from orchestrator.spec.section import Section, find_repeated
 
 Rule = Callable[[Section], Iterator[Finding]]
@@ -78,15 +77,6 @@ def soft_limit_is_below_hard_limit(fleet: Section) -> Iterator[Finding]:
         written = "soft_limit" if limits.has("soft_limit") else "hard_limit"
         text = f"found a soft_limit of {soft} and a hard_limit of {hard}, expected soft_limit at most hard_limit"
         yield limits.finding(text, written)
-
-
-def region_budget_is_within_fleet_budget(fleet: Section) -> Iterator[Finding]:
-    """More in one region than in the whole fleet can never happen, so one of the two is a mistake."""
-    rollout = fleet.section("rollout", RolloutSpec)
-    of_region, of_fleet = rollout.number("max_unavailable_per_region"), rollout.number("max_unavailable")
-    if of_region is not None and of_fleet is not None and of_region > of_fleet:
-        text = f"found {of_region}, expected at most max_unavailable, which is {of_fleet}"
-        yield rollout.finding(text, "max_unavailable_per_region")
 
 
 def ports_differ(fleet: Section) -> Iterator[Finding]:
@@ -190,7 +180,6 @@ RULES: tuple[Rule, ...] = (
     downloads_are_encrypted,
     chain_source_is_available,
     soft_limit_is_below_hard_limit,
-    region_budget_is_within_fleet_budget,
     ports_differ,
     partners_are_named_once,
     blocks_come_from_outside,

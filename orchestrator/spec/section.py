@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import BaseModel
 
 from orchestrator.spec.document import Document
+from orchestrator.spec.fields import parse_duration
 from orchestrator.spec.findings import Finding, Path, render_path
 
 
@@ -56,6 +58,21 @@ class Section:
         """Return a valid whole number, or its default."""
         value = self._value(key)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def share(self, key: str) -> int | str | None:
+        """Return a valid number or share, or its default."""
+        number = self.number(key)
+        return number if number is not None else self.text(key)
+
+    def duration(self, key: str) -> timedelta | None:
+        """Return a valid duration, or its default; None where it is null, too."""
+        value = self._value(key)
+        return parse_duration(value) if value is not None else None
+
+    def flag(self, key: str) -> bool | None:
+        """Return a valid true or false, or its default."""
+        value = self._value(key)
+        return value if isinstance(value, bool) else None
 
     def texts(self, key: str) -> tuple[tuple[str, Path], ...]:
         """Return the valid texts of a list, each with its path."""

@@ -93,6 +93,8 @@ def test_the_schema_writes_durations_as_the_file_does() -> None:
         edit(AWS, "  folder:", "  foldr:"),
         edit(STATIC, "  europe:", "  Europe:"),
         edit(AWS, "ssh:\n", "rollout: {retry_after: 10}\nssh:\n"),
+        edit(AWS, "ssh:\n", "rollout: {max_unavailable: 0%}\nssh:\n"),
+        edit(AWS, "ssh:\n", "rollout: {bake: 0s}\nssh:\n"),
     ],
 )
 def test_what_a_model_refuses_the_schema_refuses(text: str) -> None:
