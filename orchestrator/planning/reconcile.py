@@ -7,11 +7,12 @@ plan (one step a relay, under one budget). What is unsafe is refused by `checks`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.fleet.observation import HostFacts, InstanceState, Observation, Verdict
+from orchestrator.fleet.observation import HostFacts, InstanceState, Observation
 from orchestrator.fleet.relay import wanted_relays
+from orchestrator.planning.assembling import assemble_plan, hold_all
 from orchestrator.planning.assess import (
     Slot,
     assess_relay,
@@ -21,21 +22,19 @@ from orchestrator.planning.assess import (
     why_keys_disagree,
 )
 from orchestrator.planning.budget import Budget, count_budget
-from orchestrator.planning.draining import DRAIN, list_draining
-from orchestrator.planning.estimate import estimate_time
+from orchestrator.planning.draining import DRAIN
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import plan_mesh, relay_addresses, render_mesh
 from orchestrator.planning.notes import add_notes
-from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, RelayView
-from orchestrator.planning.publishing import pick_published, why_below_floor
+from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView
 from orchestrator.planning.reload_notes import find_reachable, why_reload_not_taken
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.rollout import Course, steer_rollout
 from orchestrator.planning.rollout_report import UPDATE, report_rollout, wait_for_rollout
 from orchestrator.planning.standing import apply_judgement, list_releases
 from orchestrator.planning.steps import plan_step
-from orchestrator.planning.trust import Judgement, Stand, judge_chain
+from orchestrator.planning.trust import Judgement, judge_chain
 from orchestrator.planning.waves import link_mesh
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import baseline_digest
@@ -60,7 +59,7 @@ def plan_fleet(look: Look) -> Plan:
     assessed = [assess_relay(slot, look) for slot in slots]
     views = {view.name: apply_judgement(view, judged, look) for view in assessed}
     if (because := _why_hold_all(assessed, judged, look)) is not None:
-        return _hold_all(views, because, judged, look)
+        return hold_all(views, because, judged, look)
     mesh = plan_mesh(look.spec, frozenset(judged.quarantines), addresses := relay_addresses(look.spec, look.seen))
     wish = render_mesh(look.wanted, mesh, addresses)
     links = link_mesh(mesh.neighbours)
@@ -95,7 +94,7 @@ def plan_fleet(look: Look) -> Plan:
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
     steps = _tell_what_passes(_one_action_each(steps, look.seen), budget, course)
-    plan = _assemble(
+    plan = assemble_plan(
         [*views.values(), *surplus_views],
         steps,
         max(out_before, len(budget.out)),
@@ -246,101 +245,3 @@ def _why_hold_all(assessed: Sequence[RelayView], judged: Judgement, look: Look) 
         unknown = sum(1 for view in elsewhere if view.phase in (Phase.UNKNOWN, Phase.DEAD))
         return f"{unknown} of {len(elsewhere)} relays do not answer: the controller itself is probably cut off; nothing is done"
     return judged.all_stale
-
-
-def _hold_all(views: Mapping[str, RelayView], because: str, judged: Judgement, look: Look) -> Plan:
-    holds = [
-        Hold(v.name, "look", v.reason if v.phase is Phase.UNKNOWN else because, is_missed_briefly(v.instance, look))
-        for v in views.values()
-    ]
-    out = sum(1 for view in views.values() if view.health is not Health.HEALTHY)
-    plan = _assemble(list(views.values()), list(holds), out, judged, look, frozen=True)
-    return replace(plan, warnings=tuple(dict.fromkeys((because, *plan.warnings))))
-
-
-def _assemble(
-    views: list[RelayView],
-    steps: Sequence[Action | Hold],
-    out: int,
-    judged: Judgement,
-    look: Look,
-    *,
-    frozen: bool = False,
-    withheld: frozenset[str] = frozenset(),
-) -> Plan:
-    """Put the plan together; `frozen` changes nothing about who is published without proof.
-
-    `withheld` are relays that serve again, but have not done so for long enough to be published.
-    """
-    draining = frozenset(list_draining(steps, look))
-    views = [_show_draining(view, steps) if view.name in draining else view for view in views]
-    actions = tuple(sorted((s for s in steps if not isinstance(s, Hold)), key=lambda a: (a.relay, type(a).__name__)))
-    holds = tuple(sorted((s for s in steps if isinstance(s, Hold)), key=lambda h: (h.relay, h.wanted)))
-    published = pick_published(views, judged, look, frozen=frozen) - draining - withheld
-    named = {view.name for view in views}
-    return Plan(
-        relays=_sorted(replace(_with_tip(v, look.seen), published=v.name in published) for v in views),
-        actions=actions,
-        holds=holds,
-        warnings=(
-            *_warnings(look.seen),
-            *judged.warnings,
-            *_dark_warnings(look.by.dark_regions),
-            *_floor_warning(published, look),
-        ),
-        out_at_most=out,
-        estimate=estimate_time(actions, holds, look.spec),
-        partners={name: text for name, text in _partners(look.seen, judged).items() if name not in named},
-        agreed_tip=judged.agreed_tip,
-        evidence=replace(judged.evidence, published=published),
-        sides=judged.sides,
-    )
-
-
-def _show_draining(view: RelayView, steps: Sequence[Action | Hold]) -> RelayView:
-    because = next(
-        (s.because for s in steps if isinstance(s, Hold) and s.relay == view.name and s.wanted == DRAIN), None
-    )
-    return view if because is None else replace(view, phase=Phase.DRAINING, reason=because)
-
-
-def _dark_warnings(dark: frozenset[str]) -> Iterable[str]:
-    for region in sorted(dark):
-        yield f"{region} is dark: no relay there answers, and none elsewhere is connected with one; nothing is destroyed"
-
-
-def _floor_warning(published: frozenset[str], look: Look) -> tuple[str, ...]:
-    """Warn of too few, unless the fleet is only about to begin."""
-    below = why_below_floor(len(published), len(wanted_relays(look.spec)), look.spec)
-    return (below,) if below is not None and look.record.evidence.published else ()
-
-
-def _with_tip(view: RelayView, seen: Observation) -> RelayView:
-    sighting = seen.sightings.get(view.name)
-    if sighting is None:
-        return view
-    return replace(view, tip_slot=sighting.tip_slot, tip_age_seconds=sighting.tip_age_seconds)
-
-
-def _warnings(seen: Observation) -> tuple[str, ...]:
-    return *seen.cloud.warnings, *(
-        f"the cloud does not answer for {r}: {why}" for r, why in sorted(seen.cloud.silent_regions.items())
-    )
-
-
-def _sorted(views: Iterable[RelayView]) -> tuple[RelayView, ...]:
-    return tuple(sorted(views, key=lambda view: (view.name, view.instance.generation if view.instance else 0)))
-
-
-def _partners(seen: Observation, judged: Judgement) -> Mapping[str, str]:
-    """Return what every probed name that is no relay came to, in words."""
-    texts = {}
-    for name, sighting in sorted(seen.sightings.items()):
-        verdict = judged.verdicts.get(name)
-        if sighting.verdict is not Verdict.OK:
-            texts[name] = f"{sighting.verdict.value}: {sighting.detail}"
-        elif verdict is not None and verdict.stand is not Stand.AGREES:
-            texts[name] = verdict.text
-        else:
-            texts[name] = "ok"
-    return texts
