@@ -46,7 +46,20 @@ def render_lab_fleet(
             {"name": place.name, "address": str(place.address), "port": RELAY_PORT} for place in partner_places(network)
         ],
         "connections": {"hard_limit": 64, "soft_limit": 48, "delay_seconds": 1},
-        "rollout": {"replace_after": "2m", "retry_after": "5s", "boot_deadline": "3m"},
+        "rollout": {
+            "max_unavailable": "20%",
+            "max_unavailable_per_region": 1,
+            "canary_bake": "10s",
+            "bake": "2s",
+            "healthy_looks": 2,
+            "progress_deadline": "30s",
+            "drain_time": "5s",
+            "drain_connections": 2,
+            "drain_deadline": "20s",
+            "replace_after": "2m",
+            "retry_after": "5s",
+            "boot_deadline": "3m",
+        },
         "health": {"max_tip_age": "30s", "probe_timeout": "5s"},
         "trust": {"fork_looks": 3, "return_after": "10s"},
         "ssh": {
