@@ -183,7 +183,8 @@ class HostFacts:
     reloaded_seconds_ago: float | None = None
     """Time since the last reload signal, by the host's own clock; None if there was none since the start."""
     restarts: int | None = None
-    """How often systemd has started the node again by itself since it was last told to; None if there is no unit."""
+    """How often the node ended by itself since systemd was last told to start it, and is or will be started again by it;
+    None if there is no unit."""
     started_seconds_ago: float | None = None
     """Time since the node's present process (of a crashing node: its last) was started; None if it does not run."""
 

@@ -386,6 +386,12 @@ def test_a_look_tells_how_often_systemd_restarted_the_node_and_how_long_its_proc
     assert facts["started_seconds_ago"] == (None if age is None else pytest.approx(age, abs=5))
 
 
+def test_a_restart_counts_from_the_crash_on_not_only_after_its_pause() -> None:
+    facts = inspect(systemd_that_says(ActiveState="activating", SubState="auto-restart", NRestarts="0"))
+    assert facts["restarts"] == 1
+    assert facts["detail"], "and the reason is told at once"
+
+
 def test_a_node_that_was_never_started_has_no_age() -> None:
     facts = inspect(systemd_that_says(ActiveState="activating", NRestarts="0", ExecMainStartTimestampMonotonic="0"))
     assert (facts["restarts"], facts["started_seconds_ago"]) == (0, None)

@@ -54,7 +54,8 @@ def read_unit(machine: Machine) -> UnitFound:
         job=values.get("Job", "") not in {"", "0"},
         result=values.get("Result", ""),
         exit_status=values.get("ExecMainStatus", ""),
-        restarts=int(values.get("NRestarts") or 0),
+        # systemd counts a restart once its pause is over; here it counts from the crash on.
+        restarts=int(values.get("NRestarts") or 0) + (values.get("SubState") == "auto-restart"),
         running_restart=machine.read_text(f"{RUN}/restart.digest"),
         running_reload=machine.read_text(f"{RUN}/reload.digest"),
         owed=read_owed(machine).step,
@@ -89,7 +90,9 @@ def start_step(machine: Machine, found: UnitFound, step: str) -> None:
     """Ask systemd for the step and return at once."""
     if step == "none":
         return
-    if found.state == "failed":
+    if step in {"start", "restart"}:
+        # Starts that are asked for count towards the unit's limit as well as those after a crash: without this, the
+        # release that is to replace one that keeps crashing would not be started any more.
         machine.run(["systemctl", "reset-failed", UNIT])
     machine.must_run(["systemctl", "--no-block", step, UNIT], f"{step} of the node")
 
