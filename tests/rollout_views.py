@@ -52,7 +52,8 @@ def complete_view() -> RolloutView:
 
 def rollout_record(state: RolloutState = RolloutState.RUNNING, **changes: object) -> RolloutRecord:
     """What the store keeps of one."""
-    current = Rollout("d" * 64, "11.0.1", AT, state, waves=tuple(wave.relays for wave in WAVES), canaries=1)
+    waves = tuple(wave.relays for wave in WAVES)
+    current = Rollout("d" * 64, "11.0.1", AT, state, good={"europe": "e" * 64}, waves=waves, canaries=1)
     return RolloutRecord(replace(current, **changes))  # type: ignore[arg-type]
 
 

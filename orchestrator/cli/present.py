@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.naming import name_lines
-from orchestrator.cli.rollout_text import rollout_json, rollout_plan_lines
+from orchestrator.cli.rollout_text import is_under_way, rollout_json, rollout_plan_lines
 from orchestrator.cli.tables import Column, fit_table
 from orchestrator.cli.times import describe_time
 from orchestrator.execution.cycle import Round
@@ -151,10 +151,10 @@ def plan_text(found: Round) -> str:
     if not plan.actions and not plan.holds:
         lines.append("Nothing to do: everything is as the fleet file says.")
     else:
-        lines.append(
-            f"{len(plan.actions)} actions, {len(plan.holds)} holds; "
-            f"out at most {plan.out_at_most} of {_wanted(plan)} relays; about {describe_time(plan.estimate)}"
-        )
+        counts = f"{len(plan.actions)} actions, {len(plan.holds)} holds; out at most {plan.out_at_most} of {_wanted(plan)} relays"
+        # How long a rollout takes was said above; what is started now is only its beginning.
+        under_way = is_under_way(plan.rollout)
+        lines.append(f"now: {counts}" if under_way else f"{counts}; about {describe_time(plan.estimate)}")
     return "\n".join(lines)
 
 

@@ -70,7 +70,7 @@ def rollout_line(view: RolloutView) -> str:
     parts = head_parts(view)
     if view.open_wave is not None and view.open_wave < len(view.waves):
         wave = view.waves[view.open_wave]
-        parts.insert(1, f"{wave.title}: {count_done(view, wave.relays)} of {len(wave.relays)}")
+        parts[0] += f" ({wave.title}: {count_done(view, wave.relays)} of {len(wave.relays)})"
     return f"{', '.join(parts)}{f'; {view.because}' if view.because else ''}"
 
 
@@ -185,7 +185,8 @@ def _tell_waves(before: int | None, after: RolloutView) -> Iterator[str]:
 def relay_words(now: RelayProgress) -> str:
     """Return `restarts: replayed 40 %`; a text that begins with the same word does not say it twice."""
     rest = progress_text(now)
-    return f"{now.progress.value}: {rest}" if rest else now.progress.value
+    between = " " if rest.startswith(("for ", "since ")) else ": " if rest else ""
+    return f"{now.progress.value}{between}{rest}"
 
 
 def progress_text(now: RelayProgress) -> str:

@@ -27,7 +27,7 @@ from orchestrator.cli.looking import (
     look_quietly,
     warn_if_not_ours,
 )
-from orchestrator.cli.rollout_orders import PROMISES, require_sensible, tell_when
+from orchestrator.cli.rollout_orders import PROMISES, require_sensible, tell_after, tell_when, why_needless
 from orchestrator.cli.rollout_past import history_json, history_table, merge_history
 from orchestrator.cli.rollout_text import NO_ROLLOUT_KNOWN, order_json, pending_orders, rollout_json, tell_unseen
 from orchestrator.cli.rollout_tree import rollout_tree
@@ -200,7 +200,9 @@ def pause_command(fleet: Path, reason: str) -> int:
 @reason_option
 @click.pass_obj
 def resume_command(fleet: Path, reason: str) -> int:
-    """Go on after a pause or a halt, accepting what could not be measured of relays that bake."""
+    """Go on after a pause or a halt, or with what was rolled back. What failed is tried again; what could not be measured of
+    relays that bake is accepted.
+    """
     return order(fleet, Verb.RESUME, reason)
 
 
@@ -213,7 +215,7 @@ def resume_command(fleet: Path, reason: str) -> int:
 @yes_option
 @click.pass_obj
 def halt_command(fleet: Path, reason: str, yes: bool) -> int:
-    """Stop: relays under way finish, those updated stay as they are, and only `resume`, `rollback` or another wish goes on."""
+    """Stop: relays under way finish, updated ones stay as they are. Only `resume`, `rollback` or another wish goes on."""
     return order(fleet, Verb.HALT, reason, question=None if yes else "Halt the rollout?")
 
 
@@ -226,7 +228,7 @@ def halt_command(fleet: Path, reason: str, yes: bool) -> int:
 @yes_option
 @click.pass_obj
 def rollback_command(fleet: Path, reason: str, yes: bool) -> int:
-    """Take the updated relays back to what the fleet ran before, within the same budget."""
+    """Take the updated relays back to what the fleet had proven before, within the same budget; also after it was complete."""
     return order(fleet, Verb.ROLLBACK, reason, question=None if yes else "Take the updated relays back?")
 
 
@@ -248,12 +250,17 @@ def order(fleet: Path, verb: Verb, reason: str, relay: str = "", question: str |
     if not reason.strip():
         raise click.BadParameter("say why, in a few words", param_hint="--reason")
     spec, store = open_store_alone(fleet)
-    require_sensible(store.load(), verb, relay, [wanted.name for wanted in wanted_relays(spec)])
+    record = store.load()
+    if (needless := why_needless(record, verb)) is not None:
+        click.echo(f"{needless}; nothing was asked", err=True)
+        return 0
+    require_sensible(record, verb, relay, [wanted.name for wanted in wanted_relays(spec)])
     if question is not None:
         ask(question)
     clock = WallClock()
     kept = store.add_order(verb, getpass.getuser(), reason.strip(), clock.now(), relay)
     click.echo(f"order {kept.number}, by {kept.user}: {verb.value}{f' {relay}' if relay else ''}", err=True)
-    click.echo(f"  {PROMISES[verb]}", err=True)
-    click.echo(f"  {tell_when(store.find_lease(clock.now()))}; `genesis-fleet rollout status` shows it", err=True)
+    for line in (PROMISES[verb], tell_after(record, verb), tell_when(store.find_lease(clock.now()))):
+        if line is not None:
+            click.echo(f"  {line}", err=True)
     return 0

@@ -56,7 +56,7 @@ def begin(store: Store, state: RolloutState = RolloutState.RUNNING, **changes: o
 
 @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.RETRY])
 def test_an_order_is_kept_with_who_and_why(run: Run, fleet: Path, store: Store, verb: Verb) -> None:
-    begin(store)
+    begin(store, RolloutState.PAUSED if verb is Verb.RESUME else RolloutState.RUNNING)
     yes = ["--yes"] if verb in (Verb.HALT, Verb.ROLLBACK) else []
     ended = run("--fleet", fleet, "rollout", verb.value, *WHY, *yes)
     assert (ended.code, ended.out) == (0, "")
@@ -114,19 +114,62 @@ def test_without_a_rollout_there_is_nothing_to_order(run: Run, fleet: Path, stor
     assert store.load().orders == ()
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "halt", "rollback"])
-def test_a_complete_rollout_takes_no_orders(run: Run, fleet: Path, store: Store, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["pause", "resume", "halt"])
+def test_a_complete_rollout_neither_stops_nor_goes_on(run: Run, fleet: Path, store: Store, verb: str) -> None:
     begin(store, RolloutState.COMPLETE)
     ended = run("--fleet", fleet, "rollout", verb, *WHY)
     assert ended.code == 1
-    assert "the rollout to 11.0.1 is complete: there is nothing to " in ended.err
-    assert ("genesis-fleet upgrade VERSION" in ended.err) is (verb == "rollback")
+    assert f"the rollout to 11.0.1 is complete: `{verb}` would come to nothing" in ended.err
+    assert store.load().orders == ()
+
+
+def test_a_complete_rollout_may_be_taken_back_if_it_is_known_to_what(run: Run, fleet: Path, store: Store) -> None:
+    begin(store, RolloutState.COMPLETE, good={})
+    ended = run("--fleet", fleet, "rollout", "rollback", *WHY, "--yes")
+    assert ended.code == 1
+    assert "nothing is known that the fleet had proven before 11.0.1" in ended.err
+    assert "genesis-fleet upgrade VERSION" in ended.err
+    assert store.save_rollout(rollout_record(RolloutState.COMPLETE), store.load().rollout, {}, [])
+    said = run("--fleet", fleet, "rollout", "rollback", *WHY, "--yes")
+    assert (said.code, "the fleet file goes on asking for 11.0.1" in said.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"),
+    [
+        ("pause", RolloutState.PAUSED),
+        ("resume", RolloutState.RUNNING),
+        ("halt", RolloutState.HALTED),
+        ("rollback", RolloutState.ROLLED_BACK),
+    ],
+)
+def test_what_is_so_already_is_not_asked_for_again(
+    run: Run, fleet: Path, store: Store, verb: str, state: RolloutState
+) -> None:
+    begin(store, state, because="by anna: lunch")
+    ended = run("--fleet", fleet, "rollout", verb, *WHY)
+    assert ended.code == 0
+    assert f"the rollout to 11.0.1 is {state} already (by anna: lunch); nothing was asked" in ended.err
+    assert store.load().orders == ()
+
+
+def test_what_one_order_may_change_the_next_one_does_not_count_on(run: Run, fleet: Path, store: Store) -> None:
+    begin(store)
+    assert run("--fleet", fleet, "rollout", "pause", *WHY).code == 0
+    assert run("--fleet", fleet, "rollout", "resume", *WHY).code == 0
+    assert [order.verb for order in store.load().orders] == [Verb.PAUSE, Verb.RESUME]
 
 
 def test_a_halted_rollout_may_be_resumed_or_taken_back(run: Run, fleet: Path, store: Store) -> None:
     begin(store, RolloutState.HALTED)
     assert run("--fleet", fleet, "rollout", "resume", *WHY).code == 0
     assert run("--fleet", fleet, "rollout", "rollback", *WHY, "--yes").code == 0
+
+
+def test_after_a_halt_any_relay_may_be_retried(run: Run, fleet: Path, store: Store) -> None:
+    # What could not be staged fails no relay, and an apply that begins forgets the attempts.
+    begin(store, RolloutState.HALTED)
+    assert run("--fleet", fleet, "rollout", "retry", RELAY, *WHY).code == 0
 
 
 def test_a_relay_that_failed_is_tried_again(run: Run, fleet: Path, store: Store) -> None:

@@ -76,10 +76,10 @@ def test_without_a_terminal_each_change_is_one_line(serving: Round) -> None:
     further = rollout_view({**UNDER_WAY, RESTARTS: RelayProgress(Progress.BAKES, "bakes for 0 of 10 min")})
     said = lines_of(with_rollout(serving, view) for view in (rollout_view(), rollout_view(), further, complete_view()))
     assert said[:2] == [
-        "* rollout to 11.0.1: running, wave 1: 0 of 4, 1 of 20 done, about 42 min left, at most 2 out",
+        "* rollout to 11.0.1: running (wave 1: 0 of 4), 1 of 20 done, about 42 min left, at most 2 out",
         f"* wave 1 opens: demo-ap-southeast-1-02, demo-eu-central-1-01, demo-sa-east-1-01, demo-us-east-1-01; {WAVES[1].why}",
     ]
-    assert said.count(f"* {RESTARTS} bakes: for 0 of 10 min") == 1
+    assert said.count(f"* {RESTARTS} bakes for 0 of 10 min") == 1
     assert "* rollout to 11.0.1: complete, 20 of 20 done" in said
     assert "* wave 1 ends: 4 of 4 done" in said
     assert len(said) == len(set(said))

@@ -164,7 +164,7 @@ def test_a_plan_says_nothing_of_a_rollout_that_is_complete_or_unknown(serving: R
 
 def test_one_line_tells_state_wave_share_and_time_left() -> None:
     assert rollout_line(rollout_view()) == (
-        "rollout to 11.0.1: running, wave 1: 0 of 4, 1 of 20 done, about 42 min left, at most 2 out"
+        "rollout to 11.0.1: running (wave 1: 0 of 4), 1 of 20 done, about 42 min left, at most 2 out"
     )
 
 
@@ -232,7 +232,7 @@ def test_a_wave_that_ends_and_one_that_opens_are_a_line_each() -> None:
 
 def test_a_change_of_state_is_told_with_why() -> None:
     (line,) = tell_changes(rollout_view(), rollout_view(state=RolloutState.PAUSED, because="anna: lunch"))
-    assert line.startswith("rollout to 11.0.1: paused, ")
+    assert line.startswith("rollout to 11.0.1: paused (wave 1: 0 of 4), ")
     assert line.endswith("; anna: lunch")
 
 
