@@ -232,7 +232,7 @@ def _carry_out(machine: Machine, wanted: Deployment, work: Work) -> tuple[str, .
     if work.step == "reload" and not await_readiness(machine, work.unit.pid):
         # Still owed, and the next look says so.
         raise Refused("the node has only just been started and is not ready to reload; the next deploy tells it again")
-    unit.start_step(machine, work.unit, work.step)
+    unit.start_step(machine, work.step)
     machine.at(OWED).unlink(missing_ok=True)
     return notes
 

@@ -86,7 +86,7 @@ def pick_step(found: UnitFound, change: str, restart_digest: str, reload_digest:
             return "reload" if reload or found.running_reload != reload_digest else "none"
 
 
-def start_step(machine: Machine, found: UnitFound, step: str) -> None:
+def start_step(machine: Machine, step: str) -> None:
     """Ask systemd for the step and return at once."""
     if step == "none":
         return
