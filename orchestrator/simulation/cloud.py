@@ -17,7 +17,8 @@ from orchestrator.fleet.observation import (
     InstanceStatus,
     Volume,
 )
-from orchestrator.simulation.world import Effect, SimulatedHost, World
+from orchestrator.simulation.machines import Effect, SimulatedHost
+from orchestrator.simulation.world import World
 from orchestrator.spec.model import FleetSpec
 
 LISTED_AFTER_TERMINATION = timedelta(hours=1)
@@ -32,6 +33,10 @@ class SimulatedCloud:
         self._spec = spec
         self._store_id = store_id
         self._check: Callable[[], None] = lambda: None
+        self._zones = {
+            region: tuple((subnet, f"{region}{'abc'[n % 3]}") for n, subnet in enumerate(wanted.subnets))
+            for region, wanted in spec.regions.items()
+        }
 
     def observe_cloud(self) -> CloudView:
         """List what can be seen by now: new instances appear late, terminated ones stay for a while. Lists may be old ones."""
@@ -68,10 +73,7 @@ class SimulatedCloud:
                 if region not in silent
             ),
             silent_regions=silent,
-            zones={
-                region: tuple((subnet, f"{region}{'abc'[n % 3]}") for n, subnet in enumerate(wanted.subnets))
-                for region, wanted in self._spec.regions.items()
-            },
+            zones=self._zones,
         )
 
     def render_launch(self, identity: ServerIdentity) -> str:
@@ -81,6 +83,8 @@ class SimulatedCloud:
             "generation": identity.generation,
             "token": identity.token,
             "subnet": identity.subnet,
+            "image": identity.image or self._spec.regions[identity.region].image or "",
+            "instance_type": identity.instance_type or self._spec.regions[identity.region].instance_type or "",
         }
         return json.dumps(request, sort_keys=True)
 
@@ -103,6 +107,7 @@ class SimulatedCloud:
         host = SimulatedHost(instance, boots, f"ssh-ed25519 one-time-{request['token']}")
         world.witness(Effect.LAUNCH, host)
         world.hosts[instance.instance_id] = host
+        world.effect_done()
         if request["relay"] in world.faults.error_after_launch:
             world.faults.error_after_launch.discard(request["relay"])
             raise CloudUnavailable("the launch was answered by InternalError")
@@ -129,6 +134,7 @@ class SimulatedCloud:
         world.addresses[address] = (instance.region, instance.relay, instance.instance_id)
         host = world.hosts[instance.instance_id]
         host.instance = replace(host.instance, address=address)
+        world.effect_done()
         return f"{volume} and {address} attached"
 
     def save_host_key(self, instance: Instance, public_key: str) -> None:
@@ -136,6 +142,7 @@ class SimulatedCloud:
         self._change()
         host = self._world.hosts[instance.instance_id]
         host.instance = replace(host.instance, host_key=public_key)
+        self._world.effect_done()
 
     def start_retire(self, instance: Instance) -> None:
         """Terminate what is ours."""
@@ -147,6 +154,7 @@ class SimulatedCloud:
         if host.gone_at is None:
             self._world.witness(Effect.TERMINATE, host)
             self._world.terminate(instance.instance_id)
+        self._world.effect_done()
 
     def start_release(self, thing: Volume | ElasticAddress) -> None:
         """Give back what is free."""
@@ -158,6 +166,7 @@ class SimulatedCloud:
             self._world.volumes.pop(thing.volume_id, None)
         else:
             self._world.addresses.pop(thing.address, None)
+        self._world.effect_done()
 
     def guard_changes(self, check: Callable[[], None]) -> None:
         """Call `check` before each change, as the real adapter does."""
@@ -189,8 +198,7 @@ class SimulatedCloud:
 
     def _make_instance(self, region: str, request: Mapping[str, str]) -> Instance:
         number = self._world.launches
-        zone = dict(self.observe_cloud().zones[region])[request["subnet"]]
-        wanted = self._spec.regions[region]
+        zone = dict(self._zones[region])[request["subnet"]]
         return Instance(
             instance_id=f"i-{number:08x}",
             region=region,
@@ -203,8 +211,8 @@ class SimulatedCloud:
             generation=int(request["generation"]),
             address=_address(198, number),
             address_v6=None,
-            image=wanted.image or "",
-            instance_type=wanted.instance_type or "",
+            image=request["image"],
+            instance_type=request["instance_type"],
             subnet=request["subnet"],
             launched_at=self._world.clock.now(),
             launch_token=request["token"],

@@ -20,12 +20,13 @@ from orchestrator.fleet.observation import InFlight, Instance, Sighting
 from orchestrator.fleet.record import Evidence, Lease
 from orchestrator.planning.look import Wanted
 from orchestrator.simulation.cloud import SimulatedCloud
+from orchestrator.simulation.machines import SimulatedDeath, SimulatedHost
 from orchestrator.simulation.oracle import Oracle
 from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedWire
 from orchestrator.simulation.rehearsal import AUTHORIZED_KEY
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import VirtualBackground
-from orchestrator.simulation.world import SimulatedDeath, SimulatedHost, World
+from orchestrator.simulation.world import World
 from orchestrator.spec.model import FleetSpec
 
 

@@ -122,12 +122,14 @@ class _Drill:
         _, name = FAULTS[fault.fault]
         faults = self._world.faults
         match name:
-            case "stop" | "delete":
+            case "stop" | "delete" | "kill":
                 let_happen(Hand(name, fault.of), self._world)
             case "bad_releases":
                 faults.bad_releases |= dict.fromkeys(self._checksums(fault.of), RELEASES[fault.fault])
             case "unverifiable":
                 faults.unverifiable |= self._checksums(fault.of)
+            case "mislabelled":
+                faults.mislabelled |= self._checksums(fault.of)
             case _:
                 let_happen(Break(name, fault.of, Verdict(fault.says) if fault.says else None), self._world)
 
@@ -136,13 +138,15 @@ class _Drill:
         _, name = FAULTS[fault.fault]
         faults = self._world.faults
         match name:
-            case "stop" | "delete":
+            case "stop" | "delete" | "kill":
                 pass  # nobody gives back what was taken away
             case "bad_releases":
                 for checksum in self._checksums(fault.of):
                     faults.bad_releases.pop(checksum, None)
             case "unverifiable":
                 faults.unverifiable -= self._checksums(fault.of)
+            case "mislabelled":
+                faults.mislabelled -= self._checksums(fault.of)
             case _:
                 let_happen(Mend(name, fault.of), self._world)
 

@@ -10,17 +10,25 @@ from orchestrator.fleet.observation import Verdict
 
 
 class ReleaseFault(StrEnum):
-    """In which way a release is bad. All of them download, verify and unpack well."""
+    """In which way a release is bad once it runs. All of them download, verify and unpack well."""
 
-    NEVER_STARTS = "exits at start"
+    NEVER_STARTS = "exits at each start"
     NEVER_LISTENS = "starts and never listens"
     HANGS = "accepts and never answers"
-    FORKS = "builds on a chain of its own"
+    WRONG_MAGIC = "answers for another network"
+    FORKS = "builds on a chain of its own after a while"
     GOES_STALE = "stands still after a while"
+    REPLAYS_LONG = "finds its chain unclean at each start, and replays long"
 
 
-STALE_AFTER = timedelta(minutes=2)
-"""For so long a node of a release that goes stale follows the chain after its start."""
+WELL_FOR = timedelta(minutes=2)
+"""For so long a node that forks, or goes stale, follows the chain after its start."""
+
+RESTART_AFTER = timedelta(seconds=30)
+"""systemd starts a node anew so long after it has exited …"""
+
+MOST_STARTS = 10
+"""… and leaves it down after so many starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +43,17 @@ class Durations:
     stop: timedelta = timedelta(seconds=20)
     slow_stop: timedelta = timedelta(minutes=10)
     replay: timedelta = timedelta(seconds=60)
+    """After a clean stop."""
+    unclean_replay: timedelta = timedelta(minutes=3)
+    """After a machine died under its node."""
+    long_replay: timedelta = timedelta(minutes=20)
+    """Of a release that replays long."""
     unseen: timedelta = timedelta()
     """How long a new instance is missing from the cloud's lists."""
+    regain: timedelta = timedelta(seconds=30)
+    """In how long the usual connections of others come back to a relay, or leave one that is out of the names."""
+    handshake: timedelta = timedelta(milliseconds=40)
+    """How long a relay takes to answer one."""
 
 
 @dataclass(slots=True)
@@ -60,6 +77,8 @@ class Faults:
     error_after_launch: set[str] = field(default_factory=set)
     """Relays whose next launch happens, but is answered by an error."""
     slow_to_stop: set[str] = field(default_factory=set)
+    slow_to_answer: set[str] = field(default_factory=set)
+    """Relays whose handshakes take many times as long as usual."""
     lost_during: set[tuple[str, str]] = field(default_factory=set)
     """(intent, relay): the next such work on it breaks off before anything was done."""
     ansible_never_runs: bool = False
@@ -85,3 +104,5 @@ class Faults:
     """By the checksum of the archive."""
     unverifiable: set[str] = field(default_factory=set)
     """Checksums of archives that are not what they should be: staging fails everywhere."""
+    mislabelled: set[str] = field(default_factory=set)
+    """Checksums of archives whose node says that it is another version: staging fails everywhere."""

@@ -23,6 +23,9 @@ BAD_RELEASES = {f"10.7.{number}": f"{number}" * 64 for number in range(len(Relea
 UNVERIFIABLE = {"10.8.0": "f" * 64}
 """Its archive is not what the fleet file says."""
 
+MISLABELLED = {"10.8.1": "d" * 64}
+"""Its node says that it is another version."""
+
 PARTNERS = ("alpha", "beta", "gamma")
 
 
@@ -69,7 +72,7 @@ def edit_fleet(file: FleetFile, random: Random) -> FleetFile:
         case "release":
             return replace(file, release=random.choice([r for r in GOOD_RELEASES if r != file.release]))
         case "bad release":
-            return replace(file, release=random.choice([*BAD_RELEASES, *UNVERIFIABLE]))
+            return replace(file, release=random.choice([*BAD_RELEASES, *UNVERIFIABLE, *MISLABELLED]))
         case "count":
             region, _ = random.choice(file.counts)
             return replace(
@@ -114,7 +117,7 @@ def make_wanted(file: FleetFile, templates: Templates) -> Wanted:
 
 
 def _make_spec(file: FleetFile) -> FleetSpec:
-    releases = GOOD_RELEASES | BAD_RELEASES | UNVERIFIABLE
+    releases = GOOD_RELEASES | BAD_RELEASES | UNVERIFIABLE | MISLABELLED
     return FleetSpec.model_validate(
         {
             "fleet": FLEET,

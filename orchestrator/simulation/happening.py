@@ -78,4 +78,7 @@ def _take_away(act: str, relay: str, world: World) -> None:
         return
     for host in list(world.hosts.values()):
         if host.instance.relay == relay and host.instance.state is InstanceState.RUNNING:
-            world.terminate(host.instance.instance_id)
+            if act == "kill":
+                world.kill_node(host)
+            else:
+                world.terminate(host.instance.instance_id)

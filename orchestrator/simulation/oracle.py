@@ -23,8 +23,9 @@ from datetime import datetime
 
 from orchestrator.fleet.observation import InstanceState, Sighting, Verdict
 from orchestrator.simulation.chain import SLOTS_A_BLOCK
+from orchestrator.simulation.machines import Effect, SimulatedHost
 from orchestrator.simulation.rules import Rules
-from orchestrator.simulation.world import Effect, SimulatedHost, World
+from orchestrator.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class Oracle:
     def _note_apart(self, told: frozenset[str], now: datetime) -> frozenset[str]:
         """Name the relays that may be in quarantine, by what the world did to them."""
         world = self.world
-        strays = world.chain.branches.keys() | world.faults.other_network
+        strays = {host.instance.relay for host in world.hosts.values() if world.is_of_other_network(host)}
+        strays |= world.chain.branches.keys()
         for relay in self.rules.wanted:
             if relay in strays:
                 self.apart[relay] = None
@@ -148,7 +150,7 @@ class Oracle:
             of == relay and attached is not None for _, of, attached in world.addresses.values()
         ):
             return False  # an older generation: consumers find the relay's own address, and another host behind it
-        if relay in world.faults.hanging or relay in world.faults.other_network:
+        if relay in world.faults.hanging or world.is_of_other_network(host):
             return False
         stalled = world.chain.stalled_at.get(relay)
         if stalled is None:
@@ -220,7 +222,9 @@ class Oracle:
 
     def _judge_end(self, host: SimulatedHost) -> None:
         """Nothing ends that was not stopped, unless it is dead or never was deployed."""
-        if host.instance.state is not InstanceState.RUNNING or not host.files or host.node_started is None:
+        if host.instance.state is not InstanceState.RUNNING or not host.files:
+            return
+        if host.node_started is None or self.world.exits(host):
             return
         glance, decided = self._glance(), self.decided or self.world.clock.now()
         since = glance.missed.get(host.instance.instance_id) if glance is not None else None

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from orchestrator.errors import AnsibleNeverRan
 from orchestrator.execution.ports import (
@@ -29,7 +30,8 @@ from orchestrator.fleet.observation import (
     WrongHostKey,
 )
 from orchestrator.rendering import layout
-from orchestrator.simulation.world import Effect, SimulatedHost, World
+from orchestrator.simulation.machines import Effect, SimulatedHost
+from orchestrator.simulation.world import SLOW_TO_ANSWER, World
 
 
 class SimulatedKeys:
@@ -68,7 +70,9 @@ class SimulatedHosts:
                 self._world.faults.lost_during.discard((intent, target.relay))
                 on_result(target, HostLost("simulated: the connection broke"))
                 continue
-            on_result(target, self._work(intent, self._world.hosts[target.instance_id], target))
+            result = self._work(intent, self._world.hosts[target.instance_id], target)
+            self._world.effect_done()
+            on_result(target, result)
 
     def _inspect(self, target: HostTarget) -> HostView:
         host = self._world.hosts.get(target.instance_id)
@@ -118,6 +122,8 @@ class SimulatedHosts:
         assert isinstance(network, Mapping)  # noqa: S101 - rendered by ourselves
         if release["sha256"] in self._world.faults.unverifiable:
             return HostFailed("simulated: checksum mismatch")
+        if release["sha256"] in self._world.faults.mislabelled:
+            return HostFailed(f"simulated: release {release['version']} reports another version")
         host.staged |= {release["sha256"], network["digest"]}
         return HostDone(changed=True, facts={})
 
@@ -125,12 +131,16 @@ class SimulatedHosts:
         release, files = variables["genesis_release"], variables["genesis_files"]
         assert isinstance(release, Mapping)  # noqa: S101 - rendered by ourselves
         assert isinstance(files, Sequence)  # noqa: S101 - rendered by ourselves
-        host.files = {f["path"]: _file_state(f) for f in files}
-        host.named = _named_addresses(files)
+        digest = str(variables["genesis_restart_digest"])
+        restarts = host.running_restart != digest or self._world.unit_state(host) is not UnitState.ACTIVE
+        if restarts and variables["genesis_allowed_change"] != "restart":
+            return HostFailed("simulated: this deploy would restart the node, and that was not planned; look again")
+        host.files = {f["path"]: _file_state(f["content"], f["owner"], f["group"], f["mode"]) for f in files}
+        host.named = _named_addresses(next(f["content"] for f in files if f["path"] == layout.TOPOLOGY))
         host.release = release["sha256"]
-        host.written_restart = str(variables["genesis_restart_digest"])
+        host.written_restart = digest
         host.written_reload = str(variables["genesis_reload_digest"])
-        if host.running_restart != host.written_restart or self._world.unit_state(host) is UnitState.INACTIVE:
+        if restarts:
             self._world.stop_node(host, then_start=True)
         elif host.running_reload != host.written_reload:
             host.running_reload, host.reloaded_at = host.written_reload, self._world.clock.now()
@@ -163,6 +173,8 @@ class SimulatedWire:
         for host in self._world.hosts.values():
             if host.instance.relay == target.name and host.instance.address == target.address:
                 if self._world.serves(host):
+                    if self._world.is_of_other_network(host):
+                        return self._refuse_magic()
                     return self._answer(target.name, points)
                 if self._world.is_up(host) and self._world.hangs(host):
                     return Sighting(Verdict.HANDSHAKE_TIMEOUT, "simulated: no handshake")
@@ -174,15 +186,18 @@ class SimulatedWire:
         if name in faults.saturated | faults.hanging:
             return Sighting(Verdict.HANDSHAKE_TIMEOUT, "simulated: no handshake")
         if name in faults.other_network:
-            return Sighting(Verdict.WRONG_MAGIC, f"the peer is of the network with magic {self._magic + 1}")
+            return self._refuse_magic()
         return self._show_tip(name, points)
+
+    def _refuse_magic(self) -> Sighting:
+        return Sighting(Verdict.WRONG_MAGIC, f"the peer is of the network with magic {self._magic + 1}")
 
     def _show_tip(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
         chain = self._world.chain
         slot = int(self._world.clock.now().timestamp())
         told = () if name in self._world.faults.tells_no_points else points
         tip, block = chain.tip_of(name, slot)
-        age = float(slot - tip.slot)
+        age, usual = float(slot - tip.slot), self._world.durations.handshake.total_seconds()
         stale = age > self._max_tip_age.total_seconds()
         return Sighting(
             verdict=Verdict.STALE_TIP if stale else Verdict.OK,
@@ -192,16 +207,18 @@ class SimulatedWire:
             tip_hash=tip.hash,
             tip_age_seconds=age,
             round_trip_seconds=0.02,
+            handshake_seconds=usual * SLOW_TO_ANSWER if name in self._world.faults.slow_to_answer else usual,
             asked=frozenset(told),
             has=chain.select_known(name, slot, told),
         )
 
 
-def _file_state(file: Mapping[str, str]) -> FileState:
-    return FileState(hashlib.sha256(file["content"].encode()).hexdigest(), file["owner"], file["group"], file["mode"])
+@lru_cache(maxsize=8192)
+def _file_state(content: str, owner: str, group: str, mode: str) -> FileState:
+    return FileState(hashlib.sha256(content.encode()).hexdigest(), owner, group, mode)
 
 
-def _named_addresses(files: Sequence[Mapping[str, str]]) -> frozenset[str]:
-    text = next(file["content"] for file in files if file["path"] == layout.TOPOLOGY)
-    groups = json.loads(text)["localRoots"]
+@lru_cache(maxsize=8192)
+def _named_addresses(topology: str) -> frozenset[str]:
+    groups = json.loads(topology)["localRoots"]
     return frozenset(point["address"] for group in groups for point in group["accessPoints"])

@@ -21,8 +21,10 @@ RELEASES = {
     "never_starts": ReleaseFault.NEVER_STARTS,
     "never_listens": ReleaseFault.NEVER_LISTENS,
     "hangs": ReleaseFault.HANGS,
+    "wrong_magic": ReleaseFault.WRONG_MAGIC,
     "forks": ReleaseFault.FORKS,
     "goes_stale": ReleaseFault.GOES_STALE,
+    "replays_long": ReleaseFault.REPLAYS_LONG,
 }
 
 FAULTS: Mapping[str, tuple[str, str]] = {
@@ -30,6 +32,8 @@ FAULTS: Mapping[str, tuple[str, str]] = {
     "unreadable": ("relay", "unreadable"),
     "never_boots": ("relay", "never_boots"),
     "slow_to_stop": ("relay", "slow_to_stop"),
+    "slow_to_answer": ("relay", "slow_to_answer"),
+    "node_killed": ("relay", "kill"),
     "stage_fails": ("relay", "stage_fails"),
     "launch_errs": ("relay", "error_after_launch"),
     "wrong_key": ("relay", "wrong_key"),
@@ -46,6 +50,7 @@ FAULTS: Mapping[str, tuple[str, str]] = {
     "launches_refused": ("region", "launches_refused"),
     "no_capacity": ("subnet", "no_capacity"),
     "unverifiable": ("release", "unverifiable"),
+    "mislabelled": ("release", "mislabelled"),
     **dict.fromkeys(RELEASES, ("release", "bad_releases")),
 }
 """Word in the file → (what it is on, what the world calls it)."""

@@ -81,14 +81,14 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Somebody deletes or stops a relay's instance behind our back."""
+    """Somebody deletes or stops a relay's instance behind our back, or its node is killed."""
 
     act: str
-    """`delete` or `stop`."""
+    """`delete`, `stop` or `kill`."""
     relay: str
 
     def __str__(self) -> str:
-        return f"somebody does {self.act} the instance of {self.relay}"
+        return f"somebody does {self.act} {'the node' if self.act == 'kill' else 'the instance'} of {self.relay}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Schedule:
 
 
 ON_RELAYS = (
-    "unreachable", "unreadable", "never_boots", "stage_fails", "error_after_launch", "slow_to_stop", "saturated",
+    "unreachable", "unreadable", "never_boots", "stage_fails", "error_after_launch", "slow_to_stop", "slow_to_answer", "saturated",
     "hanging", "deaf_to_reload", "other_network", "wrong_key", "lost_during deploy", "lost_during stage",
     "lost_during prepare", "fork", "stall",
 )  # fmt: skip
@@ -168,7 +168,7 @@ def _draw(random: Random, file: FleetFile, calm: int) -> Step:
         case "freeze":
             return Freeze(random.choice((30, 90, 300)))
         case "hand":
-            return Hand(random.choice(("delete", "stop")), random.choice(relays_of(file)))
+            return Hand(random.choice(("delete", "stop", "kill")), random.choice(relays_of(file)))
         case "act":
             return Act(random.choice(("confirm", "confirm", "pin", "unpin", "apply anew")))
         case _:

@@ -14,13 +14,14 @@ from orchestrator.rendering.values import Templates
 from orchestrator.simulation.between_looks import Frozen, Interrupted, StoryClock
 from orchestrator.simulation.controllers import Controller, MortalStore
 from orchestrator.simulation.faults import Durations, Faults, ReleaseFault
-from orchestrator.simulation.fleets import BAD_RELEASES, FLEET, UNVERIFIABLE, FleetFile, make_wanted
+from orchestrator.simulation.fleets import BAD_RELEASES, FLEET, MISLABELLED, UNVERIFIABLE, FleetFile, make_wanted
+from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.oracle import Oracle
 from orchestrator.simulation.rules import Rules, rules_of
 from orchestrator.simulation.schedule import Crash
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import BEGINNING
-from orchestrator.simulation.world import SimulatedDeath, World
+from orchestrator.simulation.world import World
 
 MOST_WAITS = 3000
 """Ten seconds each: longer than any work takes that was begun."""
@@ -120,7 +121,7 @@ class Stage:
 
     def _rules(self) -> Rules:
         spec = make_wanted(self._file, self._templates).spec
-        return rules_of(spec, self._confirmed, frozenset(UNVERIFIABLE.values()))
+        return rules_of(spec, self._confirmed, frozenset((UNVERIFIABLE | MISLABELLED).values()))
 
     def _draw_durations(self) -> Durations:
         draw = self._random.choice
@@ -152,6 +153,7 @@ def bad_releases() -> Faults:
     return Faults(
         bad_releases=dict(zip(BAD_RELEASES.values(), ReleaseFault, strict=True)),
         unverifiable=set(UNVERIFIABLE.values()),
+        mislabelled=set(MISLABELLED.values()),
     )
 
 

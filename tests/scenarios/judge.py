@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from orchestrator.fleet.observation import InstanceState
 from orchestrator.fleet.relay import wanted_relays
+from orchestrator.simulation.machines import SimulatedHost
 from orchestrator.simulation.rehearsal import Rehearsal
-from orchestrator.simulation.world import SimulatedHost, World
+from orchestrator.simulation.world import World
 from orchestrator.spec.model import FleetSpec
 
 ENDED = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)

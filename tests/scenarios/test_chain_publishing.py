@@ -104,6 +104,7 @@ def test_a_relay_at_its_limit_and_one_that_hangs_are_told_apart(made: Rehearsal)
 
 def test_a_replay_shows_its_progress_and_how_long_it_will_take() -> None:
     made = serving_fleet(fleet_spec(MEDIUM))
+    made.world.unclean.clear()
     made.world.start_node(host_of(made.world, EU1), made.world.clock.now())
     pass_time(made, 15)
     assert view_of(made.look(), EU1).reason == "replays its chain: 25 % after 15 s, about 45 s left"

@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.errors import LeaseHeld
 from orchestrator.execution.cycle import Ending
+from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.rehearsal import Rehearsal
 from orchestrator.simulation.store import MemoryStore
-from orchestrator.simulation.world import SimulatedDeath
 from tests.scenarios.builders import SMALL, fleet_spec, rehearsal, resubmit, serving_fleet
 from tests.scenarios.judge import Watch, faults_of, living
 

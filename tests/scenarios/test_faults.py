@@ -11,9 +11,9 @@ from orchestrator.errors import AnsibleNeverRan, LeaseHeld, NotOurStore, PlanRef
 from orchestrator.execution.cycle import Ending
 from orchestrator.planning.plan import Deploy, Health, Phase
 from orchestrator.planning.retries import GIVE_UP_AFTER
+from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import BEGINNING
-from orchestrator.simulation.world import SimulatedDeath
 from tests.scenarios.builders import MEDIUM, REGIONS, SMALL, fleet_spec, rehearsal, resubmit, serving_fleet
 from tests.scenarios.judge import Watch, faults_of, host_of, living, serving
 

@@ -16,9 +16,9 @@ from orchestrator.fleet.observation import Instance
 from orchestrator.fleet.record import LaunchIntent
 from orchestrator.planning.launching import VISIBILITY
 from orchestrator.simulation.cloud import SimulatedCloud
+from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.ports import SimulatedHosts
 from orchestrator.simulation.rehearsal import Rehearsal
-from orchestrator.simulation.world import SimulatedDeath
 from tests.scenarios.builders import SMALL, fleet_spec, rehearsal, serving_fleet
 
 NOBODYS = "demo-eu-central-1-09"

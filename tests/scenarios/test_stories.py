@@ -11,9 +11,9 @@ import pytest
 from orchestrator.errors import FleetError
 from orchestrator.execution.cycle import Round
 from orchestrator.fleet.observation import InFlight
+from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.rehearsal import Rehearsal
 from orchestrator.simulation.time import BEGINNING
-from orchestrator.simulation.world import SimulatedDeath
 from tests.scenarios.builders import SMALL, fleet_spec, rehearsal, resubmit, serving_fleet
 from tests.scenarios.chain_stories import CHAIN_STORIES, Vigil
 from tests.scenarios.judge import host_of, serving

@@ -9,13 +9,13 @@ import pytest
 from orchestrator.fleet.observation import Sighting, Verdict
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.simulation.leftovers import find_leftovers
+from orchestrator.simulation.machines import Effect, SimulatedHost
 from orchestrator.simulation.many import play_seeds, replay_command
 from orchestrator.simulation.oracle import Oracle
 from orchestrator.simulation.play import play
 from orchestrator.simulation.rehearsal import Rehearsal
 from orchestrator.simulation.rules import Rules
 from orchestrator.simulation.schedule import make_schedule
-from orchestrator.simulation.world import Effect, SimulatedHost
 from tests.scenarios.builders import SMALL, fleet_spec, serving_fleet, wanted
 from tests.scenarios.judge import host_of
 
