@@ -22,6 +22,15 @@ MEDIUM = dict.fromkeys(("ap-southeast-1", "eu-central-1", "sa-east-1", "us-east-
 
 REGIONS = ("ap-southeast-1", "eu-central-1", "sa-east-1", "us-east-1")
 
+BUDGET_ALONE: dict[str, object] = {
+    "canaries": 0,
+    "canary_bake": None,
+    "bake": None,
+    "healthy_looks": 1,
+    "drain_time": None,
+}
+"""A rollout policy under which nothing but the budget, and the order of the waves, keeps a relay from being restarted."""
+
 
 def fleet_spec(counts: dict[str, int] | None = None, **changes: object) -> FleetSpec:
     """A fleet on AWS; `counts` is region → relays."""

@@ -14,7 +14,16 @@ from orchestrator.planning.retries import GIVE_UP_AFTER
 from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import BEGINNING
-from tests.scenarios.builders import MEDIUM, REGIONS, SMALL, fleet_spec, rehearsal, resubmit, serving_fleet
+from tests.scenarios.builders import (
+    BUDGET_ALONE,
+    MEDIUM,
+    REGIONS,
+    SMALL,
+    fleet_spec,
+    rehearsal,
+    resubmit,
+    serving_fleet,
+)
 from tests.scenarios.judge import Watch, faults_of, host_of, living, serving
 
 EU1, EU2, US1, US2 = (f"demo-{region}-0{n}" for region in sorted(SMALL) for n in (1, 2))
@@ -480,7 +489,7 @@ def test_everything_is_staged_before_anything_is_disturbed_on_a_relay() -> None:
 
 
 def test_a_restart_waits_while_a_relay_is_down_already() -> None:
-    made = resubmit(serving_fleet(fleet_spec(MEDIUM)), fleet_spec(MEDIUM, release="10.6.0"))
+    made = resubmit(serving_fleet(fleet_spec(MEDIUM)), fleet_spec(MEDIUM, release="10.6.0", rollout=BUDGET_ALONE))
     made.world.faults.unreachable = {f"demo-{REGIONS[2]}-02"}
     watch = Watch(made.world, made.wanted.spec).over(made)
     ending, last = made.run("second")
@@ -498,15 +507,26 @@ def test_a_dead_relay_is_replaced_before_the_rollout_goes_on() -> None:
     assert (watch.most_out, faults_of(made)) == (1, [])
 
 
-def test_the_only_relay_of_a_region_restarts_only_if_that_is_confirmed() -> None:
+def test_the_only_relay_of_a_region_restarts_while_all_others_serve() -> None:
     counts = {"eu-central-1": 1, "us-east-1": 2}
     made = resubmit(serving_fleet(fleet_spec(counts)), fleet_spec(counts, release="10.6.0"))
+    watch = Watch(made.world, made.wanted.spec).over(made)
+    assert made.run("second")[0] is Ending.CONVERGED
+    assert (watch.most_out, faults_of(made)) == (1, [])
+
+
+def test_the_only_relay_of_a_region_stays_while_another_is_out_unless_that_is_confirmed() -> None:
+    counts = {"eu-central-1": 1, "us-east-1": 3}
+    wider = {**BUDGET_ALONE, "max_unavailable": 2}
+    made = resubmit(serving_fleet(fleet_spec(counts)), fleet_spec(counts, release="10.6.0", rollout=wider))
+    made.world.faults.unreachable = {US1}
     ending, last = made.run("second")
     assert ending is Ending.HELD
-    assert [hold.relay for hold in last.plan.holds] == [EU1]
-    assert "`--confirm dark-region:eu-central-1`" in hold_of(last, EU1)
+    assert f"it is the only relay of eu-central-1, and others are out ({US1})" in hold_of(last, EU1)
+    assert host_of(made.world, EU1).release == "a" * 64
     made.store.save_confirmations(frozenset({"dark-region:eu-central-1"}))
-    assert made.run("third")[0] is Ending.CONVERGED
+    made.run("third")
+    assert host_of(made.world, EU1).release == "b" * 64
 
 
 def test_a_change_of_topology_alone_takes_nobody_out() -> None:

@@ -13,7 +13,7 @@ from orchestrator.planning.assess import why_dead
 from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.plan import Deploy, Health, Launch, Phase, Stop
 from orchestrator.planning.reconcile import plan_fleet
-from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
+from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import (
     EU1,
     EU2,
@@ -37,8 +37,10 @@ def everywhere(look, change):
 
 
 def new_release(look):
-    look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0")))
-    return everywhere(look, lambda each, relay: with_facts(each, relay, staged=frozenset({"b" * 64, "c" * 64})))
+    look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0", rollout=BUDGET_ALONE)))
+    return everywhere(
+        look, lambda each, relay: with_facts(each, relay, staged=frozenset({"a" * 64, "b" * 64, "c" * 64}))
+    )
 
 
 def restarted(look) -> list[str]:

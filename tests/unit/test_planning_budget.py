@@ -16,7 +16,7 @@ from orchestrator.planning.mesh import relay_addresses
 from orchestrator.planning.plan import Deploy, Health, Hold, Phase, RelayView, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.planning.retries import why_not_retry
-from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
+from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import (
     EU1,
     EU2,
@@ -82,9 +82,9 @@ def test_the_last_serving_relay_of_a_region_is_never_taken_unasked() -> None:
 
 def new_release(look):
     """The same look with another release wanted and staged everywhere."""
-    look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0")))
+    look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0", rollout=BUDGET_ALONE)))
     for instance in look.seen.cloud.instances:
-        look = with_facts(look, instance.relay, staged=frozenset({"b" * 64, "c" * 64}))
+        look = with_facts(look, instance.relay, staged=frozenset({"a" * 64, "b" * 64, "c" * 64}))
     return look
 
 
@@ -217,7 +217,7 @@ def test_stopping_an_earlier_generation_takes_nobody_out() -> None:
 
 
 def test_relays_that_are_out_elsewhere_do_not_fill_the_budget_of_a_region() -> None:
-    rollout = {"max_unavailable": 3, "max_unavailable_per_region": 1}
+    rollout = {**BUDGET_ALONE, "max_unavailable": 3, "max_unavailable_per_region": 1}
     look = new_release(serving_look())
     look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0", rollout=rollout)))
     for relay in (EU1, EU2):
@@ -227,7 +227,7 @@ def test_relays_that_are_out_elsewhere_do_not_fill_the_budget_of_a_region() -> N
 
 
 def test_touching_one_of_two_that_hang_is_no_defect_while_another_region_upgrades() -> None:
-    rollout = {"max_unavailable": 3, "max_unavailable_per_region": 1}
+    rollout = {**BUDGET_ALONE, "max_unavailable": 3, "max_unavailable_per_region": 1}
     look = replace(new_release(serving_look()), wanted=wanted(fleet_spec(MEDIUM, release="10.6.0", rollout=rollout)))
     for relay in (EU1, EU2):
         look = with_sighting(look, relay, Verdict.HANDSHAKE_TIMEOUT)
