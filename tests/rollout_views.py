@@ -62,6 +62,11 @@ def make_order(number: int, verb: Verb = Verb.PAUSE, relay: str = "") -> Order:
     return Order(number, verb, "anna", "partners upgrade now", AT + timedelta(minutes=number), relay)
 
 
+def over_view(**changes: object) -> RolloutView:
+    """One that is complete, as the look after that shows it: without waves and relays."""
+    return replace(complete_view(), waves=(), relays={}, **changes)  # type: ignore[arg-type]
+
+
 def with_rollout(found: Round, view: RolloutView | None) -> Round:
     """The same look with this rollout in its plan."""
     return replace(found, plan=replace(found.plan, rollout=view))

@@ -148,12 +148,12 @@ def plan_text(found: Round) -> str:
         lines += rollout_plan_lines(plan.rollout)
     lines += _action_lines(plan.actions)
     lines += hold_lines(plan.holds)
-    if not plan.actions and not plan.holds:
+    under_way = is_under_way(plan.rollout)
+    if not plan.actions and not plan.holds and not under_way:
         lines.append("Nothing to do: everything is as the fleet file says.")
     else:
         counts = f"{len(plan.actions)} actions, {len(plan.holds)} holds; out at most {plan.out_at_most} of {_wanted(plan)} relays"
         # How long a rollout takes was said above; what is started now is only its beginning.
-        under_way = is_under_way(plan.rollout)
         lines.append(f"now: {counts}" if under_way else f"{counts}; about {describe_time(plan.estimate)}")
     return "\n".join(lines)
 

@@ -5,8 +5,10 @@ The tree is drawn in `rollout_tree.py`; how a rollout goes on is decided in plan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from textwrap import wrap
 from typing import Any
 
 from orchestrator.cli.naming import abbreviate_names, name_lines
@@ -22,6 +24,12 @@ MOVING = (RolloutState.RUNNING, RolloutState.ROLLING_BACK)
 """States in which it makes sense to say how long it takes."""
 
 MARKS = {Level.REFUSES: "✗", Level.WARNS: "!", Level.FINE: "✓"}
+
+DIFFERING = re.compile(r"^[^;]* differs?; ")
+"""How the reason for any restart begins. In a rollout all do, and what comes after it is why this relay waits."""
+
+NAMES_WIDTH = 74
+"""Columns for the names of a wave in a plan, so that they fit a terminal of eighty."""
 
 UNSEEN = RelayProgress(Progress.WAITS, "")
 
@@ -113,7 +121,10 @@ def rollout_plan_lines(view: RolloutView) -> Iterator[str]:
         done = count_done(view, wave.relays)
         mark = "✓ " if done == len(wave.relays) else "▶ " if number == view.open_wave else ""
         some = f" ({done} of {len(wave.relays)} done)" if 0 < done < len(wave.relays) else ""
-        yield from (f"  {line}" for line in name_lines(f"{mark}{wave.title}{some}:", wave.relays, f"; {wave.why}"))
+        line, *names = name_lines(f"{mark}{wave.title}{some}:", wave.relays, f"; {wave.why}")
+        yield f"  {line}"
+        together = ", ".join(name.strip() for name in names)
+        yield from (f"      {part}" for part in wrap(together, NAMES_WIDTH, break_on_hyphens=False))
 
 
 def rollout_json(view: RolloutView | None) -> dict[str, Any] | None:
@@ -153,31 +164,43 @@ def order_json(order: Order) -> dict[str, Any]:
 
 
 def tell_changes(before: RolloutView | None, after: RolloutView | None) -> Iterator[str]:
-    """Yield a line for each thing that became of a rollout between two looks: its state, its waves, its relays."""
+    """Yield a line for each thing that became of a rollout between two looks: its state, its relays, its waves."""
     if after is None:
         return
-    known = before is not None and before.version == after.version
-    told = is_worth_a_word(after) or (before is not None and is_worth_a_word(before))
-    if told and (before is None or not known or (before.state, before.because) != (after.state, after.because)):
+    if before is not None and before.version != after.version:
+        before = None  # another wish is told from its beginning
+    turned = before is None or (before.state, before.because) != (after.state, after.because)
+    if turned and any(is_worth_a_word(view) for view in (before, after) if view is not None):
         yield rollout_line(after)
-    yield from _tell_waves(before.open_wave if before is not None and known else None, after)
-    seen: Mapping[str, RelayProgress] = before.relays if before is not None and known else {}
-    for relay, now in sorted(after.relays.items()):
-        was = seen.get(relay)
-        # At the first look nobody has changed; that a wave opens is told once, not for each of its relays.
-        quiet = (Progress.WAITS, Progress.NEXT, Progress.DONE) if was is None else (Progress.WAITS, Progress.NEXT)
-        moved = was is None or was.progress is not now.progress
-        if moved and not (now.progress in quiet and (was is None or was.progress in quiet)):
-            yield f"{relay} {relay_words(now)}"
+    moved = dict(_list_moved(before.relays if before is not None else {}, after.relays))
+    yield from (f"{relay} {relay_words(now)}" for relay, now in moved.items() if now.progress is Progress.DONE)
+    yield from _tell_waves(before, after)
+    yield from (f"{relay} {relay_words(now)}" for relay, now in moved.items() if now.progress is not Progress.DONE)
 
 
-def _tell_waves(before: int | None, after: RolloutView) -> Iterator[str]:
-    if before == after.open_wave:
+def _list_moved(
+    before: Mapping[str, RelayProgress], after: Mapping[str, RelayProgress]
+) -> Iterator[tuple[str, RelayProgress]]:
+    """Yield who is at another step; that a wave opens is told once, not for each of its relays."""
+    for relay, now in sorted(after.items()):
+        was = before.get(relay)
+        # At the first look nobody has changed, and who was done then was done before.
+        quiet = (Progress.WAITS, Progress.NEXT, *((Progress.DONE,) if was is None else ()))
+        if now.progress in quiet and (was is None or was.progress in quiet):
+            continue
+        if was is None or was.progress is not now.progress:
+            yield relay, now
+
+
+def _tell_waves(before: RolloutView | None, after: RolloutView) -> Iterator[str]:
+    was = before.open_wave if before is not None else None
+    if was == after.open_wave:
         return
-    if before is not None and before < len(after.waves) and (after.open_wave is None or after.open_wave > before):
-        wave = after.waves[before]
-        yield f"{wave.title} ends: {count_done(after, wave.relays)} of {len(wave.relays)} done"
-    if after.open_wave is not None and after.open_wave < len(after.waves):
+    if before is not None and was is not None and (after.open_wave is None or after.open_wave > was):
+        wave = before.waves[was]
+        complete = after.state == RolloutState.COMPLETE
+        yield f"{wave.title} ends: {len(wave.relays) if complete else count_done(after, wave.relays)} of {len(wave.relays)} done"
+    if after.open_wave is not None:
         wave = after.waves[after.open_wave]
         yield f"{wave.title} opens: {', '.join(abbreviate_names(wave.relays))}; {wave.why}"
 
@@ -190,8 +213,8 @@ def relay_words(now: RelayProgress) -> str:
 
 
 def progress_text(now: RelayProgress) -> str:
-    """Return the text beside the word of a progress, without that word at its beginning."""
-    return now.text.removeprefix(now.progress.value).lstrip(" :,;")
+    """Return the text beside the word of a progress: without that word, and without which files differ if it says more."""
+    return DIFFERING.sub("", now.text.removeprefix(now.progress.value).lstrip(" :,;"))
 
 
 def _relays_json(view: RolloutView, relays: Sequence[str]) -> list[dict[str, str]]:

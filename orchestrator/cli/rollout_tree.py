@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -23,6 +24,7 @@ from orchestrator.cli.rollout_text import (
     progress_text,
     wave_names,
 )
+from orchestrator.cli.times import describe_time
 from orchestrator.fleet.observation import InFlight
 from orchestrator.fleet.rollout import Order, RolloutState
 from orchestrator.planning.findings import Level
@@ -112,9 +114,22 @@ def _head_lines(view: RolloutView) -> list[Text]:
         for finding in view.findings
         if finding.level is not Level.FINE
     ]
-    if not view.waves:
-        lines.append(Text("no waves: nothing that serves would be disturbed", style="dim"))
+    if (rest := _describe_past(view)) is not None:
+        lines.append(Text(rest, style="dim"))
     return lines
+
+
+def _describe_past(view: RolloutView) -> str | None:
+    """Return what became of a rollout without waves to show: it is complete, or there was nothing to be careful about."""
+    current = view.record.current
+    if view.waves:
+        return None
+    if view.state == RolloutState.RUNNING or current is None or not current.waves:
+        return "no waves: nothing that served was to be disturbed"
+    relays = sum(len(wave) for wave in current.waves)
+    ended = current.since or current.started_at
+    took = describe_time(ended - current.started_at)
+    return f"{relays} relays in {len(current.waves)} waves, {took} from {current.started_at:%Y-%m-%d %H:%M} UTC on"
 
 
 def _list_branches(view: RolloutView, in_flight: Mapping[str, InFlight]) -> list[Branch]:
@@ -125,9 +140,9 @@ def _list_branches(view: RolloutView, in_flight: Mapping[str, InFlight]) -> list
         rows = tuple(_row(view, relay, in_flight) for relay in wave.relays)
         if mark in (DONE, WAITING):
             usual = Progress.DONE if mark == DONE else Progress.WAITS
-            end = " done" if mark == DONE else f"; {wave.why}"
+            end = " done" if mark == DONE else f"{_describe_work(wave, in_flight)}; {wave.why}"
             line, *below = name_lines(f"{wave.title}:", wave.relays, end)
-            rows = tuple(row for row in rows if row.progress is not usual or row.relay in in_flight)
+            rows = tuple(row for row in rows if row.progress is not usual)
             branches.append(Branch(mark, line, (wave,), ", ".join(names.strip() for names in below), rows))
         else:
             title = f"{wave.title}: {count_done(view, wave.relays)} of {len(wave.relays)} done; {wave.why}"
@@ -136,6 +151,13 @@ def _list_branches(view: RolloutView, in_flight: Mapping[str, InFlight]) -> list
         rows = tuple(_row(view, relay, in_flight) for relay in beside)
         branches.append(Branch(WAITING, "beside the waves", (), "", rows))
     return branches
+
+
+def _describe_work(wave: Wave, in_flight: Mapping[str, InFlight]) -> str:
+    """Return what is under way on relays that wait: they are made ready long before their turn."""
+    counts = Counter(in_flight[relay].intent for relay in wave.relays if relay in in_flight)
+    work = ", ".join(f"{intent} on {count}" for intent, count in sorted(counts.items()))
+    return f" ({work})" if work else ""
 
 
 def _mark(view: RolloutView, number: int) -> str:

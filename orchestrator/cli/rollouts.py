@@ -71,9 +71,9 @@ def status_command(fleet: Path, watch: bool, as_json: bool) -> int:
     controller = wire_controller(fleet)
     found = look(controller, console)
     warn_if_not_ours(found, console)
-    with _page(as_json=as_json, watch=watch) as page:
+    with page(as_json=as_json, watch=watch) as shown:
         while True:
-            page.show(found)
+            shown.show(found)
             if not watch or is_over(found):
                 return UNDONE if watch and state_of(found) == RolloutState.ROLLED_BACK else 0
             controller.hands.clock.wait(WATCH_SECONDS, until=lambda: False)
@@ -145,7 +145,8 @@ class _Screen:
 
 
 @contextmanager
-def _page(*, as_json: bool, watch: bool) -> Iterator[_Page]:
+def page(*, as_json: bool, watch: bool) -> Iterator[_Page]:
+    """Return where looks are shown: drawn in one place on a terminal that is watched, else one below the other."""
     console = data_console()
     if as_json or not watch or not console.is_terminal:
         yield _Lines(as_json=as_json)

@@ -17,7 +17,7 @@ from orchestrator.adapters.keys import Ed25519Keys
 from orchestrator.adapters.store import Store, open_store
 from orchestrator.cli.main import PROGRAM, cli
 from orchestrator.cli.rollout_past import history_json, history_table, merge_history
-from orchestrator.cli.rollouts import draw, is_over, state_of, status_json
+from orchestrator.cli.rollouts import draw, is_over, page, state_of, status_json
 from orchestrator.execution.cycle import Round
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import NO_ROLLOUT, RolloutEvent, RolloutState, Verb
@@ -307,3 +307,40 @@ def test_a_watch_is_over_when_the_rollout_is(serving: Round) -> None:
     over = {state: is_over(with_rollout(serving, rollout_view(state=state))) for state in RolloutState}
     assert {state for state, ended in over.items() if ended} == {RolloutState.COMPLETE, RolloutState.ROLLED_BACK}
     assert state_of(with_rollout(serving, complete_view())) == "complete"
+
+
+@pytest.mark.parametrize(("state", "code"), [(RolloutState.COMPLETE, 0), (RolloutState.ROLLED_BACK, 2)])
+def test_a_watch_tells_by_its_exit_code_how_it_ended(
+    run: Run, keyed: Path, store: Store, state: RolloutState, code: int
+) -> None:
+    begin(store, state)
+    ended = run("--fleet", keyed, "rollout", "status", "--watch")
+    assert (ended.code, f"rollout to 11.0.1: {state}" in ended.out) == (code, True)
+
+
+def test_a_page_without_a_terminal_says_nothing_twice(serving: Round, capsys: pytest.CaptureFixture[str]) -> None:
+    with page(as_json=False, watch=True) as lines:
+        for view in (rollout_view(), rollout_view(), complete_view()):
+            lines.show(with_rollout(serving, view))
+    said = capsys.readouterr().out
+    assert (said.count("rollout to 11.0.1: running"), said.count("rollout to 11.0.1: complete")) == (1, 1)
+
+
+def test_a_page_of_json_is_one_object_a_look(serving: Round, capsys: pytest.CaptureFixture[str]) -> None:
+    with page(as_json=True, watch=True) as lines:
+        for view in (rollout_view(), rollout_view()):
+            lines.show(with_rollout(serving, view))
+    states = [json.loads(line)["rollout"]["state"] for line in capsys.readouterr().out.splitlines()]
+    assert states == ["running", "running"]
+
+
+def test_a_page_on_a_terminal_is_drawn_in_the_same_place(serving: Round, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, height=12, _environ={"TERM": "xterm"})
+    monkeypatch.setattr("orchestrator.cli.rollouts.data_console", lambda: console)
+    with page(as_json=False, watch=True) as shown:
+        shown.show(with_rollout(serving, rollout_view()))
+        shown.show(with_rollout(serving, complete_view()))
+    up = screen.getvalue().count("\x1b[1A")
+    assert 5 <= up < 12
+    assert "complete, 20 of 20 done" in screen.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -31,6 +32,7 @@ from tests.rollout_views import (
     WAVES,
     complete_view,
     make_order,
+    over_view,
     rollout_record,
     rollout_view,
     with_rollout,
@@ -126,7 +128,30 @@ def test_relays_beside_the_waves_have_a_branch_of_their_own() -> None:
 
 def test_a_new_fleet_has_nothing_to_be_careful_about() -> None:
     view = rollout_view(waves=(), relays={}, open_wave=None)
-    assert "no waves: nothing that serves would be disturbed" in "\n".join(draw(rollout_tree(view), 80))
+    assert "no waves: nothing that served was to be disturbed" in "\n".join(draw(rollout_tree(view), 80))
+
+
+def test_a_rollout_whose_waves_are_over_is_told_by_what_is_on_record() -> None:
+    record = rollout_record(RolloutState.COMPLETE, since=AT + timedelta(minutes=64))
+    assert draw(rollout_tree(over_view(record=record)), 80) == [
+        "rollout to 11.0.1: complete",
+        "20 relays in 5 waves, 64 min from 2026-11-22 12:00 UTC on",
+    ]
+
+
+def test_staging_on_relays_that_wait_is_counted_and_not_listed() -> None:
+    in_flight = dict.fromkeys(WAVES[2].relays, InFlight("stage", AT))
+    lines = draw(rollout_tree(rollout_view(), in_flight=in_flight, most_rows=20), 120)
+    assert "├── · wave 2: 5 relays (stage on 5); a third of each region at most" in lines
+    assert not any("waits (stage)" in line for line in lines)
+
+
+def test_which_files_differ_gives_way_to_why_a_relay_waits() -> None:
+    text = "/etc/a.json, release differ; 1 of 1 relays that may be out are out (x)"
+    told = "\n".join(draw(rollout_tree(rollout_view({NEXT: RelayProgress(Progress.NEXT, text)})), 120))
+    assert "is next  1 of 1 relays" in told
+    told = "\n".join(draw(rollout_tree(rollout_view({NEXT: RelayProgress(Progress.NEXT, "release differ")})), 120))
+    assert "is next  release differ" in told
 
 
 def test_brackets_are_text() -> None:
@@ -226,8 +251,18 @@ def test_a_wave_that_ends_and_one_that_opens_are_a_line_each() -> None:
         {**done, **{relay: RelayProgress(Progress.NEXT, "") for relay in WAVES[2].relays}}, open_wave=2
     )
     ends, opens = tell_changes(before, after)
+    (last,) = (line for line in tell_changes(after, over_view()) if "ends" in line)
+    assert last == "wave 2 ends: 5 of 5 done"
     assert ends == "wave 1 ends: 4 of 4 done"
     assert opens.startswith("wave 2 opens: demo-ap-southeast-1-03, ")
+
+
+def test_who_is_done_is_told_before_its_wave_ends() -> None:
+    done = dict.fromkeys(RELAYS[:5], RelayProgress(Progress.DONE, ""))
+    last = RELAYS[4]
+    before = rollout_view({**done, last: RelayProgress(Progress.BAKES, "")})
+    told = list(tell_changes(before, rollout_view(done, open_wave=2)))
+    assert [line.split(":")[0] for line in told] == [f"{last} done", "wave 1 ends", "wave 2 opens"]
 
 
 def test_a_change_of_state_is_told_with_why() -> None:
