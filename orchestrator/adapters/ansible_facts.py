@@ -15,6 +15,7 @@ def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreadable:
     """Read the inspect module's answer."""
     try:
         metrics, missing = parse_node_metrics(str(raw["metrics"]), str(raw["metrics_missing"]))
+        metrics = add_logged_replay(metrics, raw["replay_logged"])
         peers, logged, ago = raw["peers"], raw["reload_logged"], raw["reloaded_seconds_ago"]
         return HostFacts(
             token=int(raw["token"]),
@@ -54,3 +55,10 @@ def parse_node_metrics(text: str, missing: str) -> tuple[NodeMetrics | None, str
     if metrics == replace(NodeMetrics("unknown"), dialect=metrics.dialect):
         return None, "the node's metrics have no name that is known here"
     return metrics, ""
+
+
+def add_logged_replay(metrics: NodeMetrics | None, logged: float | None) -> NodeMetrics | None:
+    """Take how far a replay is from the node's log where its metrics do not tell: the legacy dialect has no name for it."""
+    if metrics is None or logged is None or metrics.replay_percent is not None:
+        return metrics
+    return replace(metrics, replay_percent=float(logged))

@@ -64,7 +64,7 @@ def tell_hanging_apart(
 def describe_replay(metrics: NodeMetrics | None, now: datetime) -> str | None:
     """Say how far a replay has come and about how long it will take; None for a node that is not known to replay.
 
-    The estimate takes the replay to have begun with the node, and to go on as it went. The legacy dialect tells no progress.
+    The estimate takes the replay to have begun with the node, and to go on as it went.
     """
     if metrics is None or metrics.replay_percent is None or metrics.tip_slot is not None:
         return None  # a tip is told only once the chain has grown, and it grows after the replay

@@ -54,6 +54,15 @@ def test_how_often_a_node_was_restarted_and_since_when_it_runs_are_read(tmp_path
     assert (facts.restarts, facts.started_seconds_ago) == (None, None)
 
 
+def test_a_replay_that_only_the_log_tells_of_counts_like_one_that_a_metric_tells_of(tmp_path: Path) -> None:
+    known = {"metrics": "connectionManager_incomingConns 0\n", "metrics_missing": "", "replay_logged": 12.5}
+    facts = parsed(answer(tmp_path, **known))
+    assert facts.metrics == NodeMetrics("legacy", inbound=0, replay_percent=12.5)
+    facts = parsed(answer(tmp_path, **known | {"metrics": "blockReplayProgress_real 30\n"}))
+    assert facts.metrics is not None
+    assert facts.metrics.replay_percent == 30
+
+
 def test_a_node_without_peers_is_not_one_whose_peers_are_unknown(tmp_path: Path) -> None:
     assert parsed(answer(tmp_path, peers=[])).peers == frozenset()
 
@@ -65,6 +74,8 @@ def test_metrics_of_which_none_is_known_are_none(tmp_path: Path, text: str) -> N
     assert "no name that is known" in facts.metrics_missing
 
 
-@pytest.mark.parametrize("changes", [{"peers": 5}, {"reloaded_seconds_ago": "x"}, {"unit": "odd"}, {"files": None}])
+@pytest.mark.parametrize(
+    "changes", [{"peers": 5}, {"reloaded_seconds_ago": "x"}, {"restarts": "x"}, {"unit": "odd"}, {"files": None}]
+)
 def test_an_answer_that_makes_no_sense_is_none(tmp_path: Path, changes: dict[str, Any]) -> None:
     assert isinstance(parse_facts(answer(tmp_path, **changes)), Unreadable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -400,3 +401,54 @@ def test_a_node_that_was_never_started_has_no_age() -> None:
 def test_without_a_unit_nothing_was_restarted() -> None:
     absent = Machine(Path("/nowhere"), lambda *_, **__: Ran(0, "LoadState=not-found\nActiveState=inactive\n", ""))
     assert inspect(absent)["restarts"] is None
+
+
+class SearchedJournal:
+    """A journal whose every search ends the same way; takes down what it was asked."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+        self.searches: list[Sequence[str]] = []
+
+    def __call__(self, argv: Sequence[str], *, stdin: str = "", timeout_seconds: float = 60) -> Ran:
+        if argv[0] != "journalctl":
+            return Ran(0, "LoadState=loaded\nActiveState=active\nMainPID=77\n", "")
+        self.searches.append(argv)
+        return Ran(0 if self.lines else 1, "".join(f"{line}\n" for line in self.lines), "")
+
+
+LEGACY_METRICS = "cardano_node_metrics_connectionManager_incomingConns 0\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "percent"),
+    [
+        ("[h:cardano.node.ChainDB:Info:5] [x] Replayed block: slot 21 out of 1200. Progress: 1.75%", 1.75),
+        ("[h:ChainDB.ImmDbEvent](Info,5) Validating chunk no. 3 out of 12. Progress: 25.00%", 25),
+        ("[h:ChainDB.ImmDbEvent](Info,5) Validated chunk no. 12 out of 12. Progress: 100.00%", 100),
+    ],
+)
+def test_how_far_a_replay_is_comes_from_the_log_of_this_process_where_no_metric_tells(
+    tmp_path: Path, line: str, percent: float
+) -> None:
+    journal = SearchedJournal(line)
+    with answering(lambda _: http(LEGACY_METRICS)) as port:
+        facts = inspect(Machine(tmp_path, journal), port, [])
+    assert facts["replay_logged"] == percent
+    (search,) = journal.searches
+    assert "_PID=77" in search
+    (pattern,) = (word.removeprefix("--grep=") for word in search if word.startswith("--grep="))
+    assert re.search(pattern, line)
+
+
+def test_a_log_without_progress_tells_none(tmp_path: Path) -> None:
+    with answering(lambda _: http(LEGACY_METRICS)) as port:
+        assert inspect(Machine(tmp_path, SearchedJournal()), port, [])["replay_logged"] is None
+
+
+@pytest.mark.parametrize("told", ["blockReplayProgress_real 5", "slotNum_int 12"])
+def test_the_log_is_not_searched_where_metrics_tell(tmp_path: Path, told: str) -> None:
+    journal = SearchedJournal("Replayed block: slot 1 out of 2. Progress: 50.00%")
+    with answering(lambda _: http(f"cardano_node_metrics_{told}\n")) as port:
+        assert inspect(Machine(tmp_path, journal), port, [])["replay_logged"] is None
+    assert not journal.searches

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import firewall, identity, release, reloading, unit
+from . import firewall, identity, release, reloading, replaying, unit
 from .claim import read_holder, read_token
 from .deploying import read_manifest
 from .effects import read_owed
@@ -68,6 +68,8 @@ def ask_node(machine: Machine, found: unit.UnitFound, port: int, names: Sequence
         "metrics_missing": missing,
         "peers": read_peers(machine, found.pid),
     }
+    if lines and not any(word in lines for word in TOLD_BY_METRICS):
+        facts["replay_logged"] = replaying.read_progress(machine, found.pid)
     signalled = reloading.read_signalled(machine)
     if signalled is None:
         return facts
@@ -82,11 +84,15 @@ NOT_ASKED = {
     "metrics": "",
     "metrics_missing": "the node does not run",
     "peers": None,
+    "replay_logged": None,
     "reload_logged": None,
     "reload_answer": "",
     "reloaded_seconds_ago": None,
 }
 """What is known of a node that does not run."""
+
+TOLD_BY_METRICS = ("blockReplayProgress", "slotNum")
+"""A node that shows one of these has told its progress, or is past it: its log need not be searched."""
 
 
 _STATES = frozenset({"absent", "inactive", "activating", "active", "reloading", "deactivating", "failed"})
