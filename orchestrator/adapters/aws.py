@@ -95,7 +95,7 @@ class AwsCloud:
     def render_launch(self, identity: ServerIdentity) -> str:
         """Return the complete launch request as canonical JSON. Finds or makes the security group that it names."""
         subnet = self._subnet(identity)
-        image = self._image(identity.region)
+        image = self._image(identity.region, identity.image)
         group_id = self._access.ensure_group(identity.region, subnet.vpc_id)
         return render_run_instances(self._spec, self._store_id, identity, subnet, image, group_id)
 
@@ -183,9 +183,9 @@ class AwsCloud:
             )
         return found[identity.subnet]
 
-    def _image(self, region: str) -> Image:
+    def _image(self, region: str, named: str) -> Image:
         """Look an image up once: an image id means the same bytes for ever."""
-        image_id = self._spec.regions[region].image or ""
+        image_id = named or self._spec.regions[region].image or ""
         if (region, image_id) not in self._images:
             self._images[region, image_id] = self._find_image(region, image_id)
         return self._images[region, image_id]

@@ -92,7 +92,7 @@ def render_run_instances(
     request = {
         "ClientToken": identity.token,
         "ImageId": image.image_id,
-        "InstanceType": region.instance_type,
+        "InstanceType": identity.instance_type or region.instance_type,
         "MinCount": 1,
         "MaxCount": 1,
         "UserData": identity.user_data,

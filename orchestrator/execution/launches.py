@@ -33,7 +33,15 @@ def make_intent(
         ssh_port=spec.ssh.port,
     )
     identity = ServerIdentity(
-        action.relay, action.region, action.generation, action.attempt, token, action.subnet, user_data
+        relay=action.relay,
+        region=action.region,
+        generation=action.generation,
+        attempt=action.attempt,
+        token=token,
+        subnet=action.subnet,
+        user_data=user_data,
+        image=action.kind.image,
+        instance_type=action.kind.instance_type,
     )
     return LaunchIntent(
         action.relay,

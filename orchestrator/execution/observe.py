@@ -11,6 +11,7 @@ from statistics import median_low
 from orchestrator.execution.ports import CloudPort, HostsPort, HostTarget, ProbeTarget, WirePort
 from orchestrator.execution.targets import accepted_host_keys, host_target
 from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.generations import pick_standing
 from orchestrator.fleet.observation import (
     HostFacts,
     HostView,
@@ -104,9 +105,9 @@ def observe_hosts(
 
 
 def list_probe_targets(spec: FleetSpec, running: Sequence[Instance]) -> list[ProbeTarget]:
-    """List every relay's newest running instance and every partner."""
-    newest = {i.relay: i for i in sorted(running, key=lambda i: i.generation)}
-    relays = [ProbeTarget(i.relay, i.address, spec.ports.relay) for i in newest.values() if i.address is not None]
+    """List the running instance that stands for every relay, and every partner."""
+    standing = pick_standing(running).values()
+    relays = [ProbeTarget(i.relay, i.address, spec.ports.relay) for i in standing if i.address is not None]
     partners = [ProbeTarget(p.name, p.address, p.port) for p in spec.partners]
     return [*sorted(relays, key=lambda t: t.name), *partners]
 

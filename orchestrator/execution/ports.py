@@ -50,6 +50,9 @@ class ServerIdentity:
     token: str
     subnet: str
     user_data: str
+    image: str = ""
+    """Empty: the region's, as the fleet file says."""
+    instance_type: str = ""
 
 
 class CloudPort(Protocol):

@@ -79,6 +79,8 @@ class Restart:
     mark: str = ""
     """Whatever changes while a node gets on: its phase, percent replayed, slot of its tip."""
     marked_at: datetime | None = None
+    replaced: bool = False
+    """Whether its instance went with it, which takes longer than a restart."""
     served_at: datetime | None = None
     """When it was first seen to serve again."""
 

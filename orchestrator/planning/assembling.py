@@ -17,6 +17,7 @@ from orchestrator.planning.trust import Judgement, Stand
 
 
 def hold_all(views: Mapping[str, RelayView], because: str, judged: Judgement, look: Look) -> Plan:
+    """Return a plan that does nothing, because what is seen may not be so."""
     holds = [
         Hold(v.name, "look", v.reason if v.phase is Phase.UNKNOWN else because, is_missed_briefly(v.instance, look))
         for v in views.values()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestrator.fleet.generations import follows
 from orchestrator.fleet.observation import (
     HostFacts,
     Instance,
@@ -37,6 +38,9 @@ _View = Callable[[Phase, Health, str], RelayView]
 ANSWERS = (Verdict.OK, Verdict.STALE_TIP)
 """Somebody is there and speaks our protocol."""
 
+STOPPED = (UnitState.ABSENT, UnitState.INACTIVE, UnitState.FAILED)
+"""States of a unit whose node does not run and is not about to."""
+
 MOSTLY_UNKNOWN_SHARE = 3
 """When more than one in this many known relays is UNKNOWN, it is the controller that is cut off, not they."""
 
@@ -47,25 +51,48 @@ class Slot:
 
     relay: Relay
     instances: tuple[Instance, ...]
+    """But for a successor."""
+    successor: Instance | None = None
+    """A newer instance of another kind that waits until the current one has been stopped for it."""
 
     @property
     def current(self) -> Instance | None:
-        """The newest generation's instance."""
+        """The instance that stands for the relay: the newest generation's, unless that one is only to follow it."""
         return self.instances[0] if self.instances else None
 
 
-def list_slots(relays: Sequence[Relay], observation: Observation, record: FleetRecord) -> tuple[Slot, ...]:
+def list_slots(relays: Sequence[Relay], look: Look) -> tuple[Slot, ...]:
     """Match instances to relays. Among equals of one generation the one that the record knows comes first."""
-    known = {intent.instance_id for intent in record.intents}
+    known = {intent.instance_id for intent in look.record.intents}
     present: dict[str, list[Instance]] = {}
-    for instance in observation.cloud.instances:
+    for instance in look.seen.cloud.instances:
         if instance.state not in GONE:
             present.setdefault(instance.relay, []).append(instance)
 
     def newest_first(instance: Instance) -> tuple[int, bool, datetime, str]:
         return -instance.generation, instance.instance_id not in known, instance.launched_at, instance.instance_id
 
-    return tuple(Slot(relay, tuple(sorted(present.get(relay.name, ()), key=newest_first))) for relay in relays)
+    return tuple(_make_slot(relay, sorted(present.get(relay.name, ()), key=newest_first), look) for relay in relays)
+
+
+def _make_slot(relay: Relay, newest_first: Sequence[Instance], look: Look) -> Slot:
+    """Let an older instance stand while a newer one of another kind only waits to follow it."""
+    newest = newest_first[0] if newest_first else None
+    standing = next(
+        (i for i in newest_first[1:] if newest is not None and follows(newest, i) and _still_stands(i, look)), None
+    )
+    if standing is None:
+        return Slot(relay, tuple(newest_first))
+    others = (i for i in newest_first if i is not standing and i is not newest)
+    return Slot(relay, (standing, *others), successor=newest)
+
+
+def _still_stands(instance: Instance, look: Look) -> bool:
+    """Whether an instance has neither died nor been stopped on purpose."""
+    if instance.state is not InstanceState.RUNNING or why_dead(instance, look) is not None:
+        return False
+    facts = look.seen.hosts.get(instance.instance_id)
+    return not isinstance(facts, HostFacts) or facts.unit not in STOPPED
 
 
 def assess_relay(slot: Slot, look: Look) -> RelayView:

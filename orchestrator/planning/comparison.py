@@ -55,7 +55,7 @@ class Answer:
     """What the looks since a relay serves come to."""
 
     verdict: str
-    """`no worse`, `worse` or `inconclusive`."""
+    """`no worse`, `worse`, `not yet` (others have not come back to it) or `inconclusive`."""
     text: str
 
 
@@ -68,7 +68,8 @@ def compare(settling: Settling, mine: Signals, others: Sequence[Signals], health
         found = _is_worse(signal, mine, others, health)
         if found is not None:
             measured[signal] = measured.get(signal, 0) + 1
-            worse[signal] = worse.get(signal, 0) + found
+            # Connections come back by and by: what counts is whether they have, not how often they had not yet.
+            worse[signal] = int(found) if signal == INBOUND else worse.get(signal, 0) + found
     return replace(settling, compared=settling.compared + 1, measured=measured, worse=worse)
 
 
@@ -76,11 +77,13 @@ def judge_bake(settling: Settling) -> Answer:
     """Return what all looks together say: worse in most of those that measured a signal, or too few that did."""
     for signal in SIGNALS:
         seen, bad = settling.measured.get(signal, 0), settling.worse.get(signal, 0)
-        if bad * 2 > seen:
+        if signal != INBOUND and bad * 2 > seen:
             return Answer("worse", f"its {signal} was worse than the others' in {bad} of {seen} looks")
     unmeasured = [signal for signal in SIGNALS if settling.measured.get(signal, 0) * 2 < settling.compared]
     if settling.compared == 0:
         return Answer("inconclusive", "there was nobody to compare it with")
+    if settling.worse.get(INBOUND, 0):
+        return Answer("not yet", "most of those that had been connected to it have not come back")
     if unmeasured:
         counts = ", ".join(f"{signal} in {settling.measured.get(signal, 0)}" for signal in unmeasured)
         return Answer("inconclusive", f"too little could be measured: {counts} of {settling.compared} looks")

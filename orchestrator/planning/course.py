@@ -176,7 +176,8 @@ def list_withheld(now: Situation, look: Look) -> frozenset[str]:
         name
         for wave in now.waves
         for name in wave
-        if now.was_told(name) and (name not in settling or settling[name].looks < look.spec.rollout.healthy_looks)
+        if now.was_told(name) and now.footings[name].arrived
+        if name not in settling or settling[name].looks < look.spec.rollout.healthy_looks
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from orchestrator.fleet.observation import HostFacts
+from orchestrator.fleet.observation import HostFacts, HostView
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Action, Deploy, Hold
+from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Stop
 
 DRAIN = "drain"
 """What a hold is called that keeps a relay out of the names until it may be stopped."""
@@ -40,12 +40,19 @@ def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look) -> Hold 
 def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, datetime]:
     """Return since when relays have been draining, as this plan has it: whoever is not to be stopped any more is let back."""
     before = look.record.rollout.draining
-    return {name: before.get(name, look.now) for name in _name_draining(steps, before)}
+    busy = {name for name, work in look.seen.in_flight.items() if work.disturbs}
+    busy |= {i.relay for i in look.seen.cloud.instances if _is_disturbed(look.seen.hosts.get(i.instance_id))}
+    names = {*_name_draining(steps, before), *(before.keys() & busy)}
+    return {name: before.get(name, look.now) for name in sorted(names)}
+
+
+def _is_disturbed(host: HostView | None) -> bool:
+    """Whether somebody's playbook is at work on a host and may be about to stop its node."""
+    return isinstance(host, HostFacts) and host.working in DISTURBING
 
 
 def _name_draining(steps: Sequence[Action | Hold], before: Mapping[str, datetime]) -> Iterable[str]:
     for step in steps:
-        if (isinstance(step, Hold) and step.wanted == DRAIN) or (
-            isinstance(step, Deploy) and step.disturbs and step.relay in before
-        ):
+        begins = isinstance(step, Stop) or (isinstance(step, Deploy) and step.disturbs)
+        if (isinstance(step, Hold) and step.wanted == DRAIN) or (begins and step.relay in before):
             yield step.relay

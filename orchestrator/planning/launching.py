@@ -14,7 +14,7 @@ from orchestrator.fleet.record import LaunchIntent
 from orchestrator.planning.assess import Slot
 from orchestrator.planning.look import Look
 from orchestrator.planning.placement import pick_subnet
-from orchestrator.planning.plan import Hold, Launch
+from orchestrator.planning.plan import Hold, Kind, Launch
 from orchestrator.planning.retries import why_not_retry
 
 VISIBILITY = timedelta(seconds=90)
@@ -24,7 +24,7 @@ CAPACITY_MEMORY = timedelta(minutes=10)
 """How long a zone that had no capacity is passed over."""
 
 
-def plan_launch(slot: Slot, reason: str, look: Look, planned: Mapping[str, int]) -> Launch | Hold:
+def plan_launch(slot: Slot, reason: str, look: Look, planned: Mapping[str, int], kind: Kind) -> Launch | Hold:
     """Plan the launch of this slot's next generation. `planned`: how many this plan already launches into each subnet."""
     relay = slot.relay
     if look.spec.cloud.kind == "static":
@@ -39,7 +39,7 @@ def plan_launch(slot: Slot, reason: str, look: Look, planned: Mapping[str, int])
     if (hold := why_not_retry(look, relay.name, "launch")) is not None:
         return hold
     if newest is not None and _is_open(newest, look):
-        return _repeat(newest, look.seen)
+        return _repeat(newest, look.seen, kind)
     generation, attempt = _next_number(slot, newest)
     full = [i for i in mine if i.generation == generation and i.refused and i.subnet]
     refused = [i for i in full if look.now - i.at < CAPACITY_MEMORY]
@@ -48,7 +48,7 @@ def plan_launch(slot: Slot, reason: str, look: Look, planned: Mapping[str, int])
     place = pick_subnet(relay, look.seen.cloud, planned, refused)
     if place is None:
         return Hold(relay.name, "launch", _no_place(relay.region, look, refused))
-    return Launch(relay.name, relay.region, place[0], place[1], generation, attempt, reason)
+    return Launch(relay.name, relay.region, place[0], place[1], generation, attempt, reason, kind=kind)
 
 
 def _why_no_address(relay: str, region: str, look: Look, planned: Mapping[str, int]) -> str | None:
@@ -79,7 +79,7 @@ def _is_open(intent: LaunchIntent, look: Look) -> bool:
     return intent.instance_id is None and intent.refused is None and intent.token not in look.by.launch_tokens
 
 
-def _repeat(intent: LaunchIntent, observation: Observation) -> Launch:
+def _repeat(intent: LaunchIntent, observation: Observation, kind: Kind) -> Launch:
     zone = dict(observation.cloud.zones.get(intent.region, ())).get(intent.subnet, "")
     return Launch(
         intent.relay,
@@ -90,12 +90,14 @@ def _repeat(intent: LaunchIntent, observation: Observation) -> Launch:
         intent.attempt,
         "the outcome of its launch is not known; the same request again",
         repeat_token=intent.token,
+        kind=kind,
     )
 
 
 def _next_number(slot: Slot, newest: LaunchIntent | None) -> tuple[int, int]:
     """Return (generation, attempt): the next attempt of a refused generation, else a new generation."""
-    seen = max((instance.generation for instance in slot.instances), default=0)
+    there = (*slot.instances, *([slot.successor] if slot.successor is not None else []))
+    seen = max((instance.generation for instance in there), default=0)
     if newest is not None and newest.refused is not None and newest.generation > seen:
         return newest.generation, newest.attempt + 1
     return max(seen, newest.generation if newest else 0) + 1, 0

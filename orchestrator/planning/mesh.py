@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from orchestrator.fleet.generations import pick_standing
 from orchestrator.fleet.observation import Observation
 from orchestrator.fleet.relay import Relay, wanted_relays
-from orchestrator.planning.look import Wanted
+from orchestrator.planning.look import GONE, Wanted
 from orchestrator.planning.topology import pick_neighbours, pick_partners
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, RelayNeighbours, RenderedRelay
@@ -80,8 +81,8 @@ def relay_addresses(spec: FleetSpec, seen: Observation) -> Mapping[str, str]:
 
     Of several elastic addresses the one in use counts, and in a region of ephemeral ones only such a one.
     """
-    instances = sorted(seen.cloud.instances, key=lambda i: (i.generation, i.launched_at, i.instance_id))
-    addresses = {i.relay: i.address for i in instances if i.address is not None}
+    standing = pick_standing(i for i in seen.cloud.instances if i.address is not None and i.state not in GONE)
+    addresses = {name: i.address for name, i in standing.items() if i.address is not None}
     ephemeral = {name for name, region in spec.regions.items() if region.addresses == "ephemeral"}
     elastic = [a for a in seen.cloud.addresses if a.attached_to is not None or a.region not in ephemeral]
     in_use_last = sorted(elastic, key=lambda a: (a.attached_to is not None, a.allocation_id))

@@ -14,6 +14,9 @@ from orchestrator.fleet.record import NO_EVIDENCE, Evidence
 from orchestrator.planning.rollout_view import RolloutView
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
 
+DISTURBING = ("deploy", "stop")
+"""Intents whose relay counts as out from the moment they were started."""
+
 
 class Phase(StrEnum):
     """Where a relay is in its life; derived in every look, never stored."""
@@ -72,6 +75,14 @@ class RelayView:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """What an instance is launched from, and as what; both empty where hosts are named."""
+
+    image: str = ""
+    instance_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """Make an instance for a relay."""
 
@@ -84,6 +95,8 @@ class Launch:
     reason: str
     repeat_token: str | None = None
     """Token of a recorded intent whose outcome is not known: the same call again."""
+    kind: Kind = Kind()
+    """Empty: as the fleet file says for the region."""
 
 
 @dataclass(frozen=True, slots=True)

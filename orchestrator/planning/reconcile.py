@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation
 from orchestrator.fleet.relay import wanted_relays
@@ -27,13 +27,14 @@ from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import plan_mesh, relay_addresses, render_mesh
 from orchestrator.planning.notes import add_notes
-from orchestrator.planning.plan import Action, Deploy, Hold, Launch, Phase, Plan, RelayView
+from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Launch, Phase, Plan, RelayView, Stop
 from orchestrator.planning.reload_notes import find_reachable, why_reload_not_taken
+from orchestrator.planning.replacing import plan_idle_successor
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.rollout import Course, steer_rollout
 from orchestrator.planning.rollout_report import UPDATE, report_rollout, wait_for_rollout
 from orchestrator.planning.standing import apply_judgement, list_releases
-from orchestrator.planning.steps import plan_step
+from orchestrator.planning.steps import Goal, plan_step
 from orchestrator.planning.trust import Judgement, judge_chain
 from orchestrator.planning.waves import link_mesh
 from orchestrator.rendering.values import RenderedRelay
@@ -47,14 +48,11 @@ DARK_REGION = "dark-region:"
 BUDGETED = ("restart", "stop")
 """What holds for want of budget are called."""
 
-DISTURBING = ("deploy", "stop")
-"""Intents whose relay counts as out from the moment they were started."""
-
 
 def plan_fleet(look: Look) -> Plan:
     """Decide the next step of every relay."""
     relays = wanted_relays(look.spec)
-    slots = list_slots(relays, look.seen, look.record)
+    slots = list_slots(relays, look)
     judged = judge_chain(look, list_releases(slots, look))
     assessed = [assess_relay(slot, look) for slot in slots]
     views = {view.name: apply_judgement(view, judged, look) for view in assessed}
@@ -74,7 +72,7 @@ def plan_fleet(look: Look) -> Plan:
     planned: Counter[str] = Counter()
     for slot in _most_out_first(slots, views, course, look):
         later = wish[slot.relay.name] if course.stages_wish else None
-        goal = _Goal(rendered[slot.relay.name], later)
+        goal = Goal(rendered[slot.relay.name], later, course.kinds[slot.relay.name])
         view, step = _plan_slot(slot, views[slot.relay.name], goal, look, budget, planned)
         step = (
             step or _wait_for_reload(view, rendered[view.name], reachable, look) or wait_for_rollout(course, view, look)
@@ -83,13 +81,14 @@ def plan_fleet(look: Look) -> Plan:
         if isinstance(step, Hold) and step.wanted == "serve" and quarantine is not None:
             step = replace(step, passes=quarantine.agreeing_since is not None)
         views[view.name] = view
-        if (isinstance(step, Deploy) and step.disturbs) or (isinstance(step, Hold) and step.wanted == DRAIN):
+        if _takes_out(step):
             budget = budget.take(view.name, view.region)
         if isinstance(step, Launch):
             planned[step.subnet] += 1
         if step is not None:
             steps.append(step)
         steps.extend(plan_older_generations(slot, view, look))
+        steps.extend(plan_idle_successor(slot, goal.kind, look))
     surplus_views, surplus_steps, budget = plan_surplus({relay.name for relay in relays}, look, budget)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
@@ -105,16 +104,21 @@ def plan_fleet(look: Look) -> Plan:
     return replace(plan, rollout=report_rollout(course, links, plan, look))
 
 
-@dataclass(frozen=True, slots=True)
-class _Goal:
-    """What a relay is to be now, and what it will be once its turn has come, if that is to be staged already."""
-
-    now: RenderedRelay
-    later: RenderedRelay | None
+def _takes_out(step: Action | Hold | None) -> bool:
+    """Whether a step takes a relay out that serves."""
+    match step:
+        case Deploy(disturbs=disturbs):
+            return disturbs
+        case Stop():
+            return True
+        case Hold(wanted=wanted):
+            return wanted == DRAIN
+        case _:
+            return False
 
 
 def _plan_slot(
-    slot: Slot, view: RelayView, goal: _Goal, look: Look, budget: Budget, planned: Mapping[str, int]
+    slot: Slot, view: RelayView, goal: Goal, look: Look, budget: Budget, planned: Mapping[str, int]
 ) -> tuple[RelayView, Action | Hold | None]:
     """Decide one slot: work under way, nothing to be known, no living instance, or the next step of a living one."""
     work = look.seen.in_flight.get(view.name)
@@ -125,10 +129,10 @@ def _plan_slot(
     if view.phase is Phase.UNKNOWN and not _may_be_worked_on(slot, look):
         return view, Hold(view.name, "look", view.reason, passes=is_missed_briefly(slot.current, look))
     if view.phase in (Phase.ABSENT, Phase.DEAD):
-        return view, plan_launch(slot, view.reason, look, planned)
+        return view, plan_launch(slot, view.reason, look, planned, goal.kind)
     if slot.current is None or slot.current.state is InstanceState.PENDING:
         return view, Hold(view.name, "launch", view.reason, passes=True)
-    return plan_step(slot, view, goal.now, goal.later, baseline_digest(look.spec), look, budget)
+    return plan_step(slot, view, goal, baseline_digest(look.spec), look, budget, planned)
 
 
 def _wait_for_reload(view: RelayView, rendered: RenderedRelay, reachable: Mapping[str, str], look: Look) -> Hold | None:

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from orchestrator.fleet.generations import follows
 from orchestrator.fleet.observation import ElasticAddress, HostFacts, Instance, InstanceState, UnitState, Volume
-from orchestrator.planning.assess import Slot, is_identified, why_dead
+from orchestrator.planning.assess import STOPPED, Slot, is_identified, why_dead
 from orchestrator.planning.budget import Budget
 from orchestrator.planning.look import GONE, Look
 from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Release, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
-
-STOPPED = (UnitState.ABSENT, UnitState.INACTIVE, UnitState.FAILED)
 
 
 def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Action | Hold]:
@@ -31,11 +30,17 @@ def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Acti
             if isinstance(step, Stop) and view.health is not Health.HEALTHY:
                 step = Hold(slot.relay.name, "stop", f"{step.reason}, and does not serve yet")
             steps.append(step)
-        elif (
-            death is not None and current is not None and current.state is InstanceState.RUNNING
-        ) or view.health is Health.HEALTHY:
+        elif (death is not None and current is not None and current.state is InstanceState.RUNNING) or (
+            view.health is Health.HEALTHY or _was_stopped_for(current, instance, look)
+        ):
             steps.append(plan_leaving(instance, f"replaced by {_id(current)}", look))
     return steps
+
+
+def _was_stopped_for(current: Instance | None, instance: Instance, look: Look) -> bool:
+    """Whether an instance's node was stopped so that one of another kind may take its place."""
+    facts = _facts(look.seen.hosts, instance)
+    return current is not None and follows(current, instance) and facts is not None and facts.unit in STOPPED
 
 
 def plan_surplus(

@@ -7,7 +7,7 @@ goes back to what the fleet had proven before, and the rollout halts. How many a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.fleet.rollout import Bundle, Restart, Rollout, RolloutEvent, RolloutRecord, RolloutState, Settling
@@ -26,7 +26,7 @@ from orchestrator.planning.course import (
 )
 from orchestrator.planning.footing import Footing, find_footings
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import RelayView
+from orchestrator.planning.plan import Kind, RelayView
 from orchestrator.planning.preflight import Finding, check_release_step
 from orchestrator.planning.retries import GIVE_UP_AFTER
 from orchestrator.planning.settling import bake_time, follow_restarts, has_baked, settle_relays, why_failed
@@ -54,6 +54,8 @@ class Course:
     """Relay → digest it is to have now."""
     rendered: Mapping[str, RenderedRelay]
     """Relay → all that it is to be now: the wish, or what it was before."""
+    kinds: Mapping[str, Kind]
+    """Relay → what its instance is to be."""
     gates: Mapping[str, str]
     """Relay → why it may not be taken yet, for those that are not what is wished."""
     moving: bool
@@ -115,6 +117,7 @@ def steer_rollout(
             else apply_bundle(rendered[name], bundles[aim].document)
             for name, aim in aims.items()
         },
+        kinds={name: _kind(bundles[aim or footings[name].wish]) for name, aim in aims.items()},
         gates=list_gates(now, aims, allowed),
         moving=is_moving(now),
         withheld=list_withheld(now, look),
@@ -124,11 +127,18 @@ def steer_rollout(
     )
 
 
-def note_restarts(course: Course, relays: Iterable[str], look: Look) -> RolloutRecord:
-    """Return the record with these relays as told to restart, each with what it is to be; written before they are."""
+def _kind(bundle: Bundle) -> Kind:
+    return Kind(bundle.image, bundle.instance_type)
+
+
+def note_restarts(course: Course, relays: Mapping[str, bool], look: Look) -> RolloutRecord:
+    """Return the record with these relays as told to be something else; written before they are.
+
+    `relays` is relay → whether its instance goes as well.
+    """
     told = {
-        name: Restart(course.aims[name], look.now, course.footings[name].signals.inbound)
-        for name in relays
+        name: Restart(course.aims[name], look.now, course.footings[name].signals.inbound, replaced=replaced)
+        for name, replaced in relays.items()
         if name in course.footings
     }
     return replace(course.record, restarts={**course.record.restarts, **told})
@@ -178,13 +188,12 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
         if found.settled or not footings[name].healthy or not has_baked(found, bake, look):
             continue
         answer = judge_bake(found)
-        alone = len(footings) == 1
-        if bake is None or alone or name in rollout.vouched or answer.verdict == "no worse":
+        if bake is None or len(footings) == 1 or name in rollout.vouched or answer.verdict == "no worse":
             settling[name] = replace(found, settled=True)
-        elif answer.verdict == "worse":
-            worse[name] = answer.text
-        else:
+        elif answer.verdict == "inconclusive":
             doubtful[name] = answer.text
+        elif answer.verdict == "worse" or look.now - found.since > bake + look.spec.rollout.progress_deadline:
+            worse[name] = answer.text
     wished = replace(wished, record=replace(wished.record, settling=settling))
     worse = {name: why for name, why in worse.items() if name not in rollout.failed}
     if worse and rollout.state is not RolloutState.COMPLETE:

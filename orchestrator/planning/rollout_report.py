@@ -13,7 +13,7 @@ from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import RESTART
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Deploy, Hold, Plan, RelayView
+from orchestrator.planning.plan import Action, Deploy, Hold, Plan, RelayView, Stop
 from orchestrator.planning.preflight import Finding, check_fleet
 from orchestrator.planning.rollout import Course, note_restarts
 from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
@@ -46,8 +46,12 @@ def wait_for_rollout(course: Course, view: RelayView, look: Look) -> Hold | None
 
 def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> RolloutView:
     """Return the rollout as this plan shows it, with what is to be kept before any of its effects."""
-    restarted = [a.relay for a in plan.actions if isinstance(a, Deploy) and a.change >= ChangeClass.RESTART]
-    record = note_restarts(course, restarted, look)
+    told = {
+        action.relay: isinstance(action, Stop) or _is_being_replaced(action.relay, course)
+        for action in plan.actions
+        if isinstance(action, Stop) or _restarts(action)
+    }
+    record = note_restarts(course, told, look)
     record = replace(record, draining=list_draining((*plan.actions, *plan.holds), look))
     regions = {name: footing.region for name, footing in course.footings.items()}
     rollout = course.rollout
@@ -74,6 +78,16 @@ def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> Roll
         events=course.events,
         bundles=course.bundles,
     )
+
+
+def _is_being_replaced(relay: str, course: Course) -> bool:
+    """Whether a relay's instance was stopped for another one that has not served yet."""
+    before = course.record.restarts.get(relay)
+    return before is not None and before.replaced and before.served_at is None
+
+
+def _restarts(action: Action) -> bool:
+    return isinstance(action, Deploy) and action.change >= ChangeClass.RESTART
 
 
 def _find(course: Course, plan: Plan, look: Look) -> tuple[Finding, ...]:

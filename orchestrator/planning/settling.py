@@ -69,7 +69,7 @@ def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecor
         footing = footings[name]
         told = _mark(before, footing, look)
         serves_again = told.served_at is None and footing.healthy and footing.runs == told.digest
-        if serves_again:
+        if serves_again and not told.replaced:
             durations.append((look.now - told.at).total_seconds())
         restarts[name] = replace(told, served_at=look.now) if serves_again else told
     return replace(record, restarts=restarts, durations=tuple(durations[-MOST_DURATIONS:]))
@@ -170,7 +170,7 @@ def _why_split_off(footing: Footing, judged: Judgement) -> str | None:
 
 def _why_too_slow(told: Restart, look: Look) -> str | None:
     times, before = look.spec.rollout.slowest_restart, look.record.rollout.durations
-    if times is None or told.served_at is None or len(before) < FEW_DURATIONS:
+    if times is None or told.served_at is None or told.replaced or len(before) < FEW_DURATIONS:
         return None
     usual, took = median(before), (told.served_at - told.at).total_seconds()
     if took <= times * usual:

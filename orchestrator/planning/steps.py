@@ -5,34 +5,43 @@ One step at a time; the next look decides the one after. Whether a disturbing st
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from orchestrator.fleet.generations import follows
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
 from orchestrator.planning.assess import Slot, is_identified, may_serve, why_dead
 from orchestrator.planning.budget import Budget, name_some
 from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Phase, Prepare, RelayView, Stage
+from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Kind, Phase, Prepare, RelayView, Stage
+from orchestrator.planning.replacing import is_other_kind, plan_replacement
 from orchestrator.planning.retries import why_not_retry
 from orchestrator.rendering.digest import compare_files
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
 from orchestrator.spec.model import FleetSpec
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a relay is to be now, and what it will be once its turn has come, if that is to be staged already."""
+
+    now: RenderedRelay
+    later: RenderedRelay | None
+    kind: Kind
+
+
 def plan_step(
     slot: Slot,
     view: RelayView,
-    rendered: RenderedRelay,
-    later: RenderedRelay | None,
+    goal: Goal,
     baseline: str,
     look: Look,
     budget: Budget,
+    planned: Mapping[str, int],
 ) -> tuple[RelayView, Action | Hold | None]:
-    """Return the view with what is pending, and this relay's one action or hold; None when it is as it is to be now.
-
-    `later` is what it will be once its turn has come, if that is to be staged already.
-    """
-    instance = slot.current
+    """Return the view with what is pending, and this relay's one action or hold; None when it is as it is to be now."""
+    instance, rendered, later = slot.current, goal.now, goal.later
     assert instance is not None  # noqa: S101 - callers pass slots with an instance only
     name = view.name
     furnish = _plan_furnish(slot, instance, look)
@@ -49,6 +58,8 @@ def plan_step(
         )
         return preparing, _unless_waiting(prepare, "prepare", look)
     view = _with_pending(view, facts, rendered, look.spec)
+    if is_other_kind(instance, goal.kind):
+        return view, plan_replacement(slot, view, goal.kind, look, budget, planned)
     stage = _plan_stage(name, instance, facts, rendered) or (
         _plan_stage(name, instance, facts, later) if later is not None else None
     )
@@ -57,7 +68,7 @@ def plan_step(
         return staging, _unless_waiting(stage, "stage", look)
     if view.pending is not None:
         return view, _plan_deploy(view, instance, facts, rendered, look, budget)
-    return view, _wait_for_node(view, facts) or _wait_for_replacement(view, instance, look)
+    return view, _wait_for_node(view, facts)
 
 
 def _plan_stage(name: str, instance: Instance, facts: HostFacts, rendered: RenderedRelay) -> Stage | None:
@@ -114,7 +125,7 @@ def _plan_furnish(slot: Slot, instance: Instance, look: Look) -> Furnish | Hold 
         lacking.append("its chain disk")
     if not lacking:
         return None
-    dead = [i for i in slot.instances[1:] if why_dead(i, look) is not None]
+    dead = [i for i in slot.instances[1:] if why_dead(i, look) is not None or follows(instance, i)]
     waits_for = next((i for i in dead if i.instance_id in look.by.addressed or i.instance_id in look.by.volumes), None)
     if waits_for is not None:
         because = f"{' and '.join(lacking)} still belongs to {waits_for.instance_id}, which is being retired"
@@ -180,23 +191,6 @@ def _wait_for_node(view: RelayView, facts: HostFacts) -> Hold | None:
     if view.phase in (Phase.QUARANTINED, Phase.UNKNOWN):
         return Hold(view.name, "serve", view.reason)
     return None
-
-
-def _wait_for_replacement(view: RelayView, instance: Instance, look: Look) -> Hold | None:
-    """Name what only another instance would change; replacing a relay that serves is left to the operator's hand."""
-    wanted = look.spec.regions[instance.region]
-    differing = [
-        f"{what} {found} (wanted {asked})"
-        for what, found, asked in (
-            ("image", instance.image, wanted.image),
-            ("instance type", instance.instance_type, wanted.instance_type),
-        )
-        if asked is not None and found != asked
-    ]
-    if not differing:
-        return None
-    because = f"it was launched with {' and '.join(differing)}; terminate {instance.instance_id} to have it replaced"
-    return Hold(view.name, "replace", because)
 
 
 def _unless_waiting(step: Action | Hold, intent: str, look: Look) -> Action | Hold:
