@@ -1,7 +1,8 @@
 """In which order a change goes through the fleet: canaries, then waves. Pure.
 
 Chosen once, when a rollout starts, and kept: relays that come and go meanwhile change nobody's turn. At most a third of a
-region, but at least one relay, goes in one wave, and neighbours in the mesh go in different waves where that can be had.
+region, but at least one relay, goes in one wave, and neighbours in the mesh go in different waves where that can be had
+without going back on a choice.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from orchestrator.fleet.relay import Relay
 from orchestrator.fleet.rollout import Rollout
+from orchestrator.planning.findings import count
 from orchestrator.planning.rollout_view import Wave
 from orchestrator.spec.policies import RolloutSpec
 
@@ -36,9 +38,9 @@ def plan_waves(
     waves = [canaries] if canaries else []
     if policy.order == "by-region":
         for region in sorted(left, key=lambda region: (whole[region], region)):
-            waves += _spread({region: left[region]}, whole, links)
+            waves += _spread({region: left[region]}, whole, links, first)
     else:
-        waves += _spread(left, whole, links)
+        waves += _spread(left, whole, links, first)
     return tuple(waves)
 
 
@@ -68,7 +70,7 @@ def _why(names: Sequence[str], links: Links, regions: Mapping[str, str], *, cana
     touched = sorted({regions[name] for name in names if name in regions})
     where = touched[0] if len(touched) == 1 else f"{len(touched)} regions"
     pairs = sum(1 for name in names for other in links.get(name, ()) if other in names) // 2
-    apart = "no two are neighbours" if pairs == 0 else f"{pairs} pairs of neighbours could not be kept apart"
+    apart = f"{count(pairs, 'pair')} of neighbours could not be kept apart" if pairs else "no two are neighbours"
     return (
         f"at most a third of each of {where}; {apart}" if len(touched) != 1 else f"at most a third of {where}; {apart}"
     )
@@ -83,24 +85,27 @@ def _pick_canaries(
     return tuple(sorted(chosen))
 
 
-def _spread(left: Mapping[str, list[str]], whole: Mapping[str, int], links: Links) -> list[tuple[str, ...]]:
+def _spread(
+    left: Mapping[str, list[str]], whole: Mapping[str, int], links: Links, first: Collection[str]
+) -> list[tuple[str, ...]]:
     waiting = {region: list(names) for region, names in left.items()}
     waves: list[tuple[str, ...]] = []
     while any(waiting.values()):
         chosen: list[str] = []
         for region, names in waiting.items():
             share = max(1, whole[region] // SHARE_OF_A_REGION)
-            chosen += _take(names, share, frozenset(chosen), links)
+            chosen += _take(names, share, frozenset(chosen), links, first)
         waves.append(tuple(sorted(chosen)))
     return waves
 
 
-def _take(names: list[str], count: int, chosen: frozenset[str], links: Links) -> list[str]:
-    """Take so many from a region's list, those first of which no chosen one is a neighbour."""
+def _take(names: list[str], most: int, chosen: frozenset[str], links: Links, first: Collection[str]) -> list[str]:
+    """Take so many of a region: those that are to go first, and of them whoever is no neighbour of a chosen one."""
     taken: list[str] = []
-    for _ in range(min(count, len(names))):
+    for _ in range(min(most, len(names))):
         others = chosen | set(taken)
-        apart = next((name for name in names if not others.intersection(links.get(name, ()))), names[0])
+        due = [name for name in names if name in first] or names
+        apart = next((name for name in due if not others.intersection(links.get(name, ()))), due[0])
         names.remove(apart)
         taken.append(apart)
     return taken
