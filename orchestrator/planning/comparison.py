@@ -75,11 +75,11 @@ def compare(settling: Settling, mine: Signals, others: Sequence[Signals], health
 
 def judge_bake(settling: Settling) -> Answer:
     """Return what all looks together say: worse in most of those that measured a signal, or too few that did."""
+    unmeasured = [signal for signal in SIGNALS if settling.measured.get(signal, 0) * 2 < settling.compared]
     for signal in SIGNALS:
         seen, bad = settling.measured.get(signal, 0), settling.worse.get(signal, 0)
-        if signal != INBOUND and bad * 2 > seen:
+        if signal != INBOUND and signal not in unmeasured and bad * 2 > seen:
             return Answer("worse", f"its {signal} was worse than the others' in {bad} of {seen} looks")
-    unmeasured = [signal for signal in SIGNALS if settling.measured.get(signal, 0) * 2 < settling.compared]
     if settling.compared == 0:
         return Answer("inconclusive", "there was nobody to compare it with")
     if settling.worse.get(INBOUND, 0):
