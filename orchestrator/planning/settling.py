@@ -11,7 +11,7 @@ from datetime import timedelta
 from statistics import median
 
 from orchestrator.fleet.observation import UnitState
-from orchestrator.fleet.rollout import Restart, RolloutRecord, Settling
+from orchestrator.fleet.rollout import Restart, RolloutRecord, RolloutState, Settling
 from orchestrator.planning.comparison import Signals, compare
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
@@ -61,13 +61,15 @@ def list_others(names: Collection[str], footings: Mapping[str, Footing], look: L
 def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecord:
     """Return the record with what restarted relays show of progress, and how long those took that serve again."""
     record = look.record.rollout
+    done = record.current is not None and record.current.state is RolloutState.COMPLETE
     restarts: dict[str, Restart] = {}
     durations = list(record.durations)
     for name, before in record.restarts.items():
         if name not in footings:
             continue
         footing = footings[name]
-        told = _mark(before, footing, look)
+        # A tip always moves: once nobody waits for it, that is nothing to be kept.
+        told = before if done and before.served_at is not None else _mark(before, footing, look)
         serves_again = told.served_at is None and footing.healthy and footing.runs == told.digest
         if serves_again and not told.replaced:
             durations.append((look.now - told.at).total_seconds())
@@ -172,7 +174,11 @@ def _why_too_slow(told: Restart, look: Look) -> str | None:
     times, before = look.spec.rollout.slowest_restart, look.record.rollout.durations
     if times is None or told.served_at is None or told.replaced or len(before) < FEW_DURATIONS:
         return None
-    usual, took = median(before), (told.served_at - told.at).total_seconds()
+    if told.served_at != look.now:
+        return (
+            None  # judged in the look that saw it serve: who was in time does not become slow by quicker ones after it
+        )
+    usual, took = max(median(before), 1.0), (told.served_at - told.at).total_seconds()
     if took <= times * usual:
         return None
     return f"it took {took:.0f} s until it served, {took / usual:.0f} times as long as {len(before)} restarts before ({usual:.0f} s)"
