@@ -24,6 +24,7 @@ from orchestrator.lab.machines.host import why_no_lab
 from orchestrator.lab.machines.image import find_or_build_image
 from orchestrator.lab.machines.layout import Lab
 from orchestrator.lab.machines.machine import MachineSpec, delete_lab, run_in_machine, start_machine
+from orchestrator.lab.releases.bad import KINDS, bad_version, build_bad_releases
 from orchestrator.lab.releases.server import ReleaseServer, serve_releases
 from orchestrator.lab.releases.tarball import build_release
 from orchestrator.rendering.relay import render_relay
@@ -129,7 +130,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     lab = Lab(folder / "lab", ranges, find_or_build_image())
     releases = folder / "releases"
     releases.mkdir()
-    built = [build_release(version, releases) for version in (LEGACY, NEW)]
+    good = [build_release(version, releases) for version in (LEGACY, NEW)]
+    built = [*good, *build_bad_releases(releases).values()]
     one_time = " ".join((folder / "host.pub").read_text().split()[:2])
     machine = MachineSpec("i-00000000000000001", "relay-1", (ranges.v4[257], ranges.v6[257]), user_data(folder))
     try:
@@ -230,6 +232,42 @@ def test_a_wrong_checksum_leaves_the_host_as_it_was(world: World) -> None:
     assert isinstance(result, HostFailed)
     assert "checksum mismatch" in result.error
     assert world.inside("find /opt/cardano-node | sort") == before
+
+
+REFUSED = {
+    "wrong-checksum": "checksum mismatch",
+    "other-version": f"says 10.5.4, the fleet file calls it {bad_version('other-version')}",
+}
+"""Kinds of bad releases that staging refuses, and for what; the others are bad only once they run."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_release_is_refused_for_the_right_reason_or_staged(world: World, kind: str) -> None:
+    prepared(world)
+    wanted = world.render(release=bad_version(kind))
+    result = world.run("stage", stage_variables(wanted, world.network, allow_http=True))
+    if kind in REFUSED:
+        assert isinstance(result, HostFailed)
+        assert REFUSED[kind] in result.error
+    else:
+        done(result)
+    assert (wanted.release.sha256 in world.facts().staged) == (kind not in REFUSED)
+
+
+def test_a_release_that_exits_is_seen_at_once_and_the_next_one_begins_anew(world: World) -> None:
+    prepared(world)
+    bad = world.render(release=bad_version("exits"))
+    done(world.run("stage", stage_variables(bad, world.network, allow_http=True)))
+    done(world.run("deploy", deploy_variables(bad)))
+    wait_for(lambda: world.facts().restarts)
+    seen = world.facts()
+    assert seen.unit is UnitState.ACTIVATING
+    assert "this release ends at each start" in seen.detail
+    deployed(world)
+    healed = world.facts()
+    assert healed.restarts == 0
+    assert healed.started_seconds_ago is not None
+    assert healed.started_seconds_ago < PATIENCE_SECONDS
 
 
 def test_plain_http_is_refused_outside_the_lab(world: World) -> None:
