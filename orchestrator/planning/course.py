@@ -17,11 +17,9 @@ from orchestrator.planning.footing import Footing, make_bundle
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health
 from orchestrator.planning.preflight import Finding, Level, can_go_back
-from orchestrator.planning.wish import Wished, is_trusted
+from orchestrator.planning.wish import BACKWARD, Wished, is_trusted
 from orchestrator.rendering.bundle import parse_bundle, render_bundle
 from orchestrator.rendering.values import RenderedRelay
-
-BACKWARD = (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
 
 PRESENT = (*ANSWERS, Verdict.NOT_ASKED)
 """Verdicts of a partner that is not visibly out."""

@@ -18,7 +18,9 @@ from orchestrator.planning.plan import Health
 from orchestrator.planning.settling import bake_time, has_baked
 from orchestrator.planning.waves import Links, plan_waves
 
-STOPPED = (RolloutState.HALTED, RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
+BACKWARD = (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
+
+STOPPED = (RolloutState.HALTED, *BACKWARD)
 """States in which nobody further is updated until somebody says so."""
 
 
@@ -154,7 +156,7 @@ def _obey(wished: Wished, order: Order, footings: Mapping[str, Footing], look: L
             if state is RolloutState.HALTED and not forgiven.rollout.failed:
                 return _go_on(forgiven, "retried", order, look)
             return forgiven.tell("retried", f"{order.relay}, by {said}", look, user=order.user)
-        case Verb.ROLLBACK if state not in (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK) and rollout.good:
+        case Verb.ROLLBACK if state not in BACKWARD and rollout.good and not is_trusted(rollout):
             return wished.turn(RolloutState.ROLLING_BACK, f"by {said}", "rolling back", look, user=order.user)
         case _:
             return wished
