@@ -27,8 +27,10 @@ import yaml
 from orchestrator.cli.wiring import make_wire
 from orchestrator.execution.ports import ProbeTarget
 from orchestrator.fleet.observation import Verdict
-from orchestrator.lab.fleet_file import render_lab_fleet
+from orchestrator.lab.fleet_file import render_artifact, render_lab_fleet
 from orchestrator.lab.machines.machine import run_in_machine
+from orchestrator.lab.node.flaws import Flaw
+from orchestrator.lab.releases.bad import LINE, build_bad_release
 from orchestrator.lab.releases.offers import VERSIONS
 from orchestrator.lab.releases.tarball import build_release
 from orchestrator.lab.running import RELEASES, LabPlan, ask_control
@@ -248,6 +250,16 @@ class Fleet:
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False))
         return path
+
+    def bad_variant(self, kind: str, line: str = LINE, flaw: Flaw | None = None) -> Path:
+        """Have the lab serve a bad release, and write a fleet file that wants it."""
+        release = build_bad_release(kind, self.plan.lab.directory / RELEASES, line, flaw)
+
+        def want_it(document: dict[str, Any]) -> None:
+            document["releases"][release.version] = {"x86_64": render_artifact(self.plan.lab.network, release)}
+            document["release"] = release.version
+
+        return self.variant(f"bad-{kind}", want_it)
 
     def ask(self, method: str, path: str, **document: Any) -> dict[str, Any]:
         """Ask the lab's control pages."""
