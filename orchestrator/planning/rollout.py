@@ -185,7 +185,8 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
     doubtful: dict[str, str] = {}
     for name, found in settling.items():
         bake = None if trusted else bake_time(name, waves, rollout.canaries, look)
-        if found.settled or not footings[name].healthy or not has_baked(found, bake, look):
+        leaves = name in rollout.failed or name in look.seen.in_flight  # or may: what it runs is not seen meanwhile
+        if found.settled or leaves or not footings[name].healthy or not has_baked(found, bake, look):
             continue
         answer = judge_bake(found)
         if bake is None or len(footings) == 1 or name in rollout.vouched or answer.verdict == "no worse":
@@ -195,7 +196,6 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
         elif answer.verdict == "worse" or look.now - found.since > bake + look.spec.rollout.progress_deadline:
             worse[name] = answer.text
     wished = replace(wished, record=replace(wished.record, settling=settling))
-    worse = {name: why for name, why in worse.items() if name not in rollout.failed}
     if worse and rollout.state is not RolloutState.COMPLETE:
         return fail_wish(wished, worse, footings, look, updated=True)
     if doubtful and rollout.state is RolloutState.RUNNING:

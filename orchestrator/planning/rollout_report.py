@@ -111,7 +111,8 @@ def _describe(footing: Footing, course: Course, step: object, look: Look) -> Rel
     because = step.because if isinstance(step, Hold) else footing.view.reason
     if isinstance(step, Hold) and step.wanted == DRAIN:
         return RelayProgress(Progress.DRAINS, because)
-    if name in course.going_back or (isinstance(step, Deploy) and step.rendered.release.version != rollout.version):
+    leaves = isinstance(step, Deploy) and _restarts(step) and step.rendered.release.version != rollout.version
+    if name in course.going_back or leaves:
         return RelayProgress(Progress.GOES_BACK, f"{rollout.failed.get(name, rollout.because)}; {because}")
     if name in rollout.failed:
         return RelayProgress(Progress.FAILED, rollout.failed[name])

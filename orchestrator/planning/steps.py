@@ -97,10 +97,12 @@ def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, sp
     if not runs and facts.unit is not UnitState.DEACTIVATING:
         changes.append(ChangeClass.RESTART)
         drift.append("unit")
-    if runs and facts.running_restart_digest != rendered.restart_digest and ChangeClass.RESTART not in changes:
+    # Before it starts, also between two tries of one that crashes, nothing is running that could be out of date.
+    begun = runs and (facts.unit is not UnitState.ACTIVATING or facts.running_restart_digest != "")
+    if begun and facts.running_restart_digest != rendered.restart_digest and ChangeClass.RESTART not in changes:
         changes.append(ChangeClass.RESTART)
         drift.append("running node")
-    if runs and facts.running_reload_digest != rendered.reload_digest and not changes:
+    if begun and facts.running_reload_digest != rendered.reload_digest and not changes:
         changes.append(ChangeClass.RELOAD)
         drift.append("loaded topology")
     if not facts.unit_enabled and facts.unit is not UnitState.ABSENT and not changes:
