@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from orchestrator.fleet.observation import HostFacts, HostView
+from orchestrator.fleet.observation import HostFacts, HostView, Verdict
+from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Stop
 
@@ -38,12 +39,30 @@ def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look) -> Hold 
 
 
 def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, datetime]:
-    """Return since when relays have been draining, as this plan has it: whoever is not to be stopped any more is let back."""
+    """Return since when relays have been draining, as this plan has it: whoever is not to be stopped any more is let back.
+
+    Who could not be asked drains on: let back unseen, it would count as out of the names for no time, and be stopped at once.
+    """
     before = look.record.rollout.draining
+    if not before:
+        return dict.fromkeys(sorted(_name_draining(steps, before)), look.now)
+    hosts = look.seen.hosts
     busy = {name for name, work in look.seen.in_flight.items() if work.disturbs}
-    busy |= {i.relay for i in look.seen.cloud.instances if _is_disturbed(look.seen.hosts.get(i.instance_id))}
-    names = {*_name_draining(steps, before), *(before.keys() & busy)}
+    busy |= {i.relay for i in look.seen.cloud.instances if _is_disturbed(hosts.get(i.instance_id))}
+    silent = {relay.name for relay in wanted_relays(look.spec)} - _name_answering(look)
+    names = {*_name_draining(steps, before), *(before.keys() & (busy | silent))}
     return {name: before.get(name, look.now) for name in sorted(names)}
+
+
+def _name_answering(look: Look) -> frozenset[str]:
+    """Name the relays of which host and wire could be asked."""
+    probed = {name for name, sighting in look.seen.sightings.items() if sighting.verdict is not Verdict.NOT_ASKED}
+    hosts = look.seen.hosts
+    return frozenset(
+        i.relay
+        for i in look.seen.cloud.instances
+        if i.relay in probed and isinstance(hosts.get(i.instance_id), HostFacts)
+    )
 
 
 def _is_disturbed(host: HostView | None) -> bool:

@@ -1,0 +1,252 @@
+"""When a relay that serves may be stopped, who is out of the names meanwhile, and who is let back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.fleet.metrics import NodeMetrics
+from orchestrator.fleet.observation import InFlight, Unreachable, Verdict
+from orchestrator.fleet.rollout import RolloutRecord, Verb
+from orchestrator.planning.draining import DRAIN, list_draining, wait_for_drain
+from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Deploy, Hold, Phase, Plan
+from orchestrator.planning.reconcile import plan_fleet
+from orchestrator.rendering.values import ChangeClass
+from tests.rendering_builders import rendered
+from tests.rollout_looks import EU1, MINUTE, NOW, SECOND, make_facts, make_look, order
+from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, wanted
+from tests.scenarios.looks import instance_of, serving_look, steps_of, with_facts, with_host, with_sighting
+
+POLICY = {"drain_time": MINUTE, "drain_connections": 5, "drain_deadline": 5 * MINUTE}
+
+
+def wait(since_seconds: int | None, inbound: int | None = 0, *, published=(EU1,), policy=None) -> Hold | None:
+    """What a relay waits for that has been draining for so long; the look is at NOW."""
+    draining = {EU1: NOW - since_seconds * SECOND} if since_seconds is not None else {}
+    look = make_look(RolloutRecord(draining=draining), policy=policy or POLICY, published=published)
+    metrics = NodeMetrics("new", inbound=inbound) if inbound is not None else None
+    return wait_for_drain(EU1, "release differs", make_facts(metrics=metrics), look)
+
+
+# --- one relay -------------------------------------------------------------------------------------------------------
+
+
+def test_a_published_relay_leaves_the_names_first() -> None:
+    assert wait(None) == Hold(EU1, DRAIN, "release differs; leaves the names for 60 s first", passes=True)
+
+
+def test_who_is_in_no_names_need_not_leave_them() -> None:
+    assert wait(None, published=()) is None
+
+
+def test_without_a_time_to_drain_it_is_stopped_at_once() -> None:
+    assert wait(None, policy={**POLICY, "drain_time": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "inbound", "stops"),
+    [
+        (0, 0, False),
+        (59, 0, False),
+        (60, 0, True),
+        (60, 5, True),
+        (60, 6, False),
+        (299, 6, False),
+        (300, 6, True),
+        (60, None, True),
+    ],
+)
+def test_it_is_stopped_after_the_time_once_few_are_connected_or_at_the_deadline(
+    seconds: int, inbound: int | None, stops: bool
+) -> None:
+    hold = wait(seconds, inbound)
+    assert (hold is None) is stops
+    assert hold is None or hold.passes
+
+
+def test_waiting_is_told_in_numbers() -> None:
+    early, late = wait(20), wait(200, 9)
+    assert early is not None
+    assert early.because == "release differs; is out of the names since 20 of 60 s"
+    assert late is not None
+    assert late.because == "release differs; 9 others are connected, 5 may be; stopped in 100 s at the latest"
+
+
+# --- who drains, as a plan has it ------------------------------------------------------------------------------------
+
+
+RESTARTED = serving_look()
+DRAINS = Hold(EU1, DRAIN, "", passes=True)
+
+
+def deploy(*, disturbs: bool) -> Deploy:
+    instance = RESTARTED.seen.cloud.instances[0]
+    return Deploy(EU1, instance, rendered(), ChangeClass.RESTART, disturbs, "")
+
+
+@pytest.mark.parametrize(
+    ("step", "since"),
+    [
+        (DRAINS, NOW - MINUTE),
+        (deploy(disturbs=True), NOW - MINUTE),
+        (deploy(disturbs=False), None),
+        (Hold(EU1, "restart", "1 of 1 are out"), None),
+        (None, None),
+    ],
+    ids=["drains on", "is restarted", "is only deployed", "is not to be stopped now", "is as it is to be"],
+)
+def test_who_goes_on_draining(step, since) -> None:
+    look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}))
+    seen = replace(look.seen, sightings=RESTARTED.seen.sightings)
+    found = list_draining([step] if step is not None else [], _answering(replace(look, seen=seen)))
+    assert found.get(EU1) == since
+
+
+def _answering(look: Look) -> Look:
+    """The same look with a host of EU1 that answered, and a wire that was asked."""
+    instance = replace(RESTARTED.seen.cloud.instances[0], relay=EU1, region="eu")
+    sighting = next(iter(RESTARTED.seen.sightings.values()))
+    seen = replace(
+        look.seen,
+        cloud=replace(look.seen.cloud, instances=(instance,)),
+        hosts={instance.instance_id: make_facts()},
+        sightings={EU1: sighting},
+    )
+    return replace(look, seen=seen)
+
+
+def test_who_begins_to_drain_does_so_from_now_on() -> None:
+    assert list_draining([DRAINS], make_look(after=MINUTE)) == {EU1: NOW + MINUTE}
+
+
+def test_who_is_stopped_without_having_drained_does_not_drain() -> None:
+    assert list_draining([deploy(disturbs=True)], make_look()) == {}
+
+
+def test_who_is_being_stopped_stays_out_of_the_names() -> None:
+    look = make_look(RolloutRecord(draining={EU1: NOW}), in_flight=[EU1], after=MINUTE)
+    assert list_draining([Hold(EU1, "deploy", "")], look) == {EU1: NOW}
+
+
+def test_who_could_not_be_asked_goes_on_draining() -> None:
+    look = make_look(RolloutRecord(draining={EU1: NOW}), after=MINUTE)
+    assert list_draining([Hold(EU1, "look", "")], look) == {EU1: NOW}
+
+
+def test_who_is_no_relay_any_more_does_not_drain() -> None:
+    assert list_draining([], make_look(RolloutRecord(draining={"demo-eu-09": NOW}))) == {}
+
+
+# --- in a plan -------------------------------------------------------------------------------------------------------
+
+
+def upgrading(policy: dict[str, object] | None = None) -> Look:
+    """Eight published relays, and a release that is staged everywhere; nothing but budget and draining holds them."""
+    spec = fleet_spec(MEDIUM, release="10.6.0", rollout={**BUDGET_ALONE, **POLICY, **(policy or {})})
+    look = replace(serving_look(), wanted=wanted(spec))
+    for instance in look.seen.cloud.instances:
+        look = with_facts(look, instance.relay, staged=frozenset({"a" * 64, "b" * 64, "c" * 64}))
+    return look
+
+
+def later(look: Look, plan: Plan, after: timedelta = 10 * SECOND) -> Look:
+    """The next look, with all of the plan's record kept, at a world in which nothing has happened."""
+    assert plan.rollout is not None
+    kept = plan.rollout
+    record = replace(look.record, rollout=kept.record, bundles=kept.bundles, evidence=plan.evidence)
+    return replace(look, record=record, now=look.now + after)
+
+
+def drainers(plan: Plan) -> list[str]:
+    return [view.name for view in plan.relays if view.phase is Phase.DRAINING]
+
+
+def restarted(plan: Plan) -> list[str]:
+    return [action.relay for action in plan.actions if isinstance(action, Deploy)]
+
+
+def test_a_relay_drains_for_its_time_and_is_stopped_then() -> None:
+    look = upgrading()
+    first = plan_fleet(look)
+    (relay,) = drainers(first)
+    assert restarted(first) == []
+    second = plan_fleet(halfway := later(look, first, 30 * SECOND))
+    assert (drainers(second), restarted(second)) == ([relay], [])
+    assert restarted(plan_fleet(later(halfway, second, 30 * SECOND))) == [relay]
+
+
+def test_a_draining_relay_is_in_no_names() -> None:
+    plan = plan_fleet(upgrading())
+    (relay,) = drainers(plan)
+    assert plan.evidence.published == serving_look().record.evidence.published - {relay}
+    assert [view.name for view in plan.relays if not view.published] == [relay]
+
+
+def test_a_draining_relay_draws_on_the_budget() -> None:
+    plan = plan_fleet(upgrading())
+    (relay,) = drainers(plan)
+    assert plan.out_at_most == 1
+    assert f"1 of 1 relays that may be out are out ({relay})" in str(plan.holds)
+    assert len(drainers(plan_fleet(upgrading({"max_unavailable": 3})))) == 3
+
+
+def test_who_drains_already_goes_before_who_does_not() -> None:
+    look = upgrading()
+    draining = {"demo-us-east-1-01": look.now - MINUTE}
+    look = replace(look, record=replace(look.record, rollout=replace(look.record.rollout, draining=draining)))
+    plan = plan_fleet(look)
+    assert (restarted(plan), drainers(plan)) == (["demo-us-east-1-01"], [])
+
+
+def test_a_paused_rollout_lets_drainers_back_into_the_names() -> None:
+    look = upgrading()
+    first = plan_fleet(look)
+    look = later(look, first)
+    look = replace(look, record=replace(look.record, orders=(order(1, Verb.PAUSE),)))
+    plan = plan_fleet(look)
+    assert drainers(plan) == []
+    assert plan.evidence.published == serving_look().record.evidence.published
+    assert plan.rollout is not None
+    assert plan.rollout.record.draining == {}
+
+
+def test_a_wish_that_is_taken_back_lets_drainers_back() -> None:
+    look = upgrading()
+    first = plan_fleet(look)
+    plan = plan_fleet(replace(later(look, first), wanted=wanted(fleet_spec(MEDIUM))))
+    assert plan.actions == ()
+    assert plan.evidence.published == serving_look().record.evidence.published
+
+
+@pytest.mark.parametrize("missed", ["host", "wire"])
+def test_one_look_that_misses_a_draining_relay_does_not_end_its_draining(missed: str) -> None:
+    look = upgrading()
+    first = plan_fleet(look)
+    (relay,) = drainers(first)
+    whole = later(look, first)
+    blind = (
+        with_host(whole, relay, Unreachable("no answer"))
+        if missed == "host"
+        else with_sighting(whole, relay, Verdict.NOT_ASKED)
+    )
+    between = plan_fleet(blind)
+    assert relay not in between.evidence.published
+    back = replace(later(blind, between), seen=look.seen)
+    assert steps_of(plan_fleet(back), relay)[0][0] == f"hold {DRAIN}"
+
+
+def test_a_relay_whose_restart_is_under_way_is_in_no_names_though_it_still_answers() -> None:
+    look = upgrading()
+    first = plan_fleet(look)
+    (relay,) = drainers(first)
+    look = later(look, first, MINUTE)
+    second = plan_fleet(look)
+    assert restarted(second) == [relay]
+    look = later(look, second)
+    work = {relay: InFlight("deploy", look.now, disturbs=True)}
+    hosts = {key: host for key, host in look.seen.hosts.items() if key != instance_of(look, relay).instance_id}
+    look = replace(look, seen=replace(look.seen, in_flight=work, hosts=hosts))
+    assert relay not in plan_fleet(look).evidence.published
