@@ -55,13 +55,14 @@ class Situation:
 def keep_bundles(
     wished: Wished, footings: Mapping[str, Footing], rendered: Mapping[str, RenderedRelay], look: Look
 ) -> Mapping[str, Bundle]:
-    """Return all that somebody runs, wishes for, or may go back to, by digest."""
+    """Return all that somebody runs, wishes for, or may go back to, by digest; who cannot be asked runs what it was told last."""
     made: dict[str, Bundle] = {}
     for name, footing in footings.items():
         if footing.wish not in made:
             document = render_bundle(rendered[name])
             made[footing.wish] = make_bundle(rendered[name], document, footing.region, look.spec)
-    needed = {*wished.rollout.good.values(), *(footing.runs for footing in footings.values())}
+    told = (told_digest(wished.record, name) for name in footings)
+    needed = {*wished.rollout.good.values(), *(footing.runs for footing in footings.values()), *told}
     kept = {digest: bundle for digest, bundle in look.record.bundles.items() if digest in needed}
     return {**kept, **made}
 
@@ -85,7 +86,8 @@ def why_stopped(wished: Wished, findings: Sequence[Finding], look: Look) -> str 
             pass
     if not rollout.waves or is_trusted(rollout):
         return None
-    refused = [f for f in findings if f.level is Level.REFUSES and f.name not in look.record.confirmed_retirements]
+    confirmed = look.record.confirmed_retirements - {""}
+    refused = [f for f in findings if f.level is Level.REFUSES and f.name not in confirmed]
     if refused:
         return "; ".join(finding.text for finding in refused)
     sightings = look.seen.sightings
@@ -168,13 +170,16 @@ def is_moving(now: Situation) -> bool:
 
 
 def list_withheld(now: Situation, look: Look) -> frozenset[str]:
-    """Name the relays that were updated and have not served in enough looks since: not published yet."""
+    """Name the relays that were updated and have not served in enough looks since: not published yet.
+
+    Who has settled once is as good as any other: if it falls out later, trust and floor decide.
+    """
     settling = now.wished.record.settling
     return frozenset(
         name
         for wave in now.waves
         for name in wave
-        if now.was_told(name) and now.footings[name].arrived
+        if now.was_told(name) and now.footings[name].arrived and not now.is_settled(name)
         if name not in settling or settling[name].looks < look.spec.rollout.healthy_looks
     )
 
