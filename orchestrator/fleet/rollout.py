@@ -64,6 +64,8 @@ class Settling:
     """Signal → in how many of them it could be measured, here and there."""
     worse: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Signal → in how many of those it was worse than on the others."""
+    row: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Signal → looks in a row, this one the last, in which it was worse."""
     settled: bool = False
     """Whether it has served out its bake."""
 
@@ -80,7 +82,7 @@ class Restart:
     """Whatever changes while a node gets on: its phase, percent replayed, slot of its tip."""
     marked_at: datetime | None = None
     replaced: bool = False
-    """Whether its instance went with it, which takes longer than a restart."""
+    """Whether its instance was a new one, on which it takes longer until it serves."""
     served_at: datetime | None = None
     """When it was first seen to serve again."""
 

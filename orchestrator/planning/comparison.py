@@ -35,6 +35,10 @@ REGAINED_SHARE = 4
 """Connections are worse if fewer than one in so many have come back of what it had, or of what the others have."""
 
 
+LONG_ROW = 5
+"""A signal that was worse in so many last looks has become worse, however long it was not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What one look measured of one relay; None could not be measured."""
@@ -63,27 +67,34 @@ def compare(settling: Settling, mine: Signals, others: Sequence[Signals], health
     """Return the comparison with one more look in it. Without others there is nothing to add."""
     if not others:
         return settling
-    measured, worse = dict(settling.measured), dict(settling.worse)
+    measured, worse, row = dict(settling.measured), dict(settling.worse), dict(settling.row)
     for signal in SIGNALS:
         found = _is_worse(signal, mine, others, health)
         if found is not None:
             measured[signal] = measured.get(signal, 0) + 1
             # Connections come back by and by: what counts is whether they have, not how often they had not yet.
             worse[signal] = int(found) if signal == INBOUND else worse.get(signal, 0) + found
-    return replace(settling, compared=settling.compared + 1, measured=measured, worse=worse)
+            row[signal] = row.get(signal, 0) + 1 if found else 0
+    row = {signal: looks for signal, looks in row.items() if looks}
+    return replace(settling, compared=settling.compared + 1, measured=measured, worse=worse, row=row)
 
 
 def judge_bake(settling: Settling) -> Answer:
-    """Return what all looks together say: worse in most of those that measured a signal, or too few that did."""
+    """Return what all looks together say: worse in most of those that measured a signal, or in many at the end; too few that did."""
     unmeasured = [signal for signal in SIGNALS if settling.measured.get(signal, 0) * 2 < settling.compared]
+    lately = [signal for signal in SIGNALS if signal in settling.row and signal not in (INBOUND, *unmeasured)]
     for signal in SIGNALS:
         seen, bad = settling.measured.get(signal, 0), settling.worse.get(signal, 0)
         if signal != INBOUND and signal not in unmeasured and bad * 2 > seen:
             return Answer("worse", f"its {signal} was worse than the others' in {bad} of {seen} looks")
+        if signal in lately and settling.row[signal] >= LONG_ROW:
+            return Answer("worse", f"its {signal} was worse than the others' in the last {settling.row[signal]} looks")
     if settling.compared == 0:
         return Answer("inconclusive", "there was nobody to compare it with")
     if settling.worse.get(INBOUND, 0):
         return Answer("not yet", "most of those that had been connected to it have not come back")
+    if lately:
+        return Answer("not yet", f"its {lately[0]} is worse than the others' just now")
     if unmeasured:
         counts = ", ".join(f"{signal} in {settling.measured.get(signal, 0)}" for signal in unmeasured)
         return Answer("inconclusive", f"too little could be measured: {counts} of {settling.compared} looks")

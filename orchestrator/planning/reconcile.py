@@ -79,7 +79,8 @@ def plan_fleet(look: Look) -> Plan:
         )
         quarantine = judged.quarantines.get(view.name)
         if isinstance(step, Hold) and step.wanted == "serve" and quarantine is not None:
-            step = replace(step, passes=quarantine.agreeing_since is not None)
+            recovers = quarantine.agreeing_since is not None or view.name in course.recovering
+            step = replace(step, passes=recovers)
         views[view.name] = view
         if _takes_out(step):
             budget = budget.take(view.name, view.region)

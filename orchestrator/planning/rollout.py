@@ -29,7 +29,7 @@ from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Kind, RelayView
 from orchestrator.planning.preflight import Finding, check_release_step
 from orchestrator.planning.retries import GIVE_UP_AFTER
-from orchestrator.planning.settling import bake_time, follow_restarts, has_baked, settle_relays, why_failed
+from orchestrator.planning.settling import bake_time, follow_restarts, gets_on, has_baked, settle_relays, why_failed
 from orchestrator.planning.trust import Judgement
 from orchestrator.planning.waves import Links
 from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves, take_up_wish
@@ -64,6 +64,8 @@ class Course:
     """Updated relays that are not published again yet."""
     going_back: frozenset[str]
     """Relays that are to leave what failed, or what an operator has given up."""
+    recovering: frozenset[str]
+    """Relays that were told to be what they are to be, and get on: no operator is needed for them."""
     findings: tuple[Finding, ...]
     order: Mapping[str, int]
     """Relay → place of its wave, for whoever has to choose; those that failed come first."""
@@ -122,6 +124,11 @@ def steer_rollout(
         moving=is_moving(now),
         withheld=list_withheld(now, look),
         going_back=frozenset(name for name, footing in footings.items() if goes_back(footing, aims[name])),
+        recovering=frozenset(
+            name
+            for name, told in wished.record.restarts.items()
+            if told.served_at is None and told.digest == (aims[name] or footings[name].wish) and gets_on(told, look)
+        ),
         findings=findings,
         order=_order(wished.rollout, waves),
     )

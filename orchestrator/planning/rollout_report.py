@@ -47,7 +47,7 @@ def wait_for_rollout(course: Course, view: RelayView, look: Look) -> Hold | None
 def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> RolloutView:
     """Return the rollout as this plan shows it, with what is to be kept before any of its effects."""
     told = {
-        action.relay: isinstance(action, Stop) or _is_being_replaced(action.relay, course)
+        action.relay: isinstance(action, Stop) or _is_new(action.relay, course)
         for action in plan.actions
         if isinstance(action, Stop) or _restarts(action)
     }
@@ -80,10 +80,11 @@ def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> Roll
     )
 
 
-def _is_being_replaced(relay: str, course: Course) -> bool:
-    """Whether a relay's instance was stopped for another one that has not served yet."""
-    before = course.record.restarts.get(relay)
-    return before is not None and before.replaced and before.served_at is None
+def _is_new(relay: str, course: Course) -> bool:
+    """Whether nothing ever ran on a relay's instance, so that it takes longer than a restart until it serves."""
+    before, footing = course.record.restarts.get(relay), course.footings.get(relay)
+    replaced = before is not None and before.replaced and before.served_at is None
+    return replaced or (footing is not None and not footing.runs)
 
 
 def _restarts(action: Action) -> bool:

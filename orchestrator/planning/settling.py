@@ -100,6 +100,11 @@ def why_failed(footing: Footing, told: Restart | None, judged: Judgement, look: 
     return _why_too_slow(told, look) or _why_stuck(footing, told, look)
 
 
+def gets_on(told: Restart, look: Look) -> bool:
+    """Whether a relay was told to restart, or showed progress since, not too long ago."""
+    return look.now - max(told.at, told.marked_at or told.at) <= look.spec.rollout.progress_deadline
+
+
 def describe_span(span: timedelta) -> str:
     """Return a span in words."""
     seconds = span.total_seconds()
@@ -165,9 +170,8 @@ def _why_split_off(footing: Footing, judged: Judgement) -> str | None:
     if len(others) > 1:
         return None  # the partners themselves are split: the release is not to blame
     with_partners = ", ".join(others[0].partners)
-    return (
-        f"it is on another chain than {with_partners} and {len(others[0].relays)} of our relays: {footing.view.chain}"
-    )
+    own = f", with {mine.point.short} on its own" if mine.point is not None else ""
+    return f"it is on another chain than {with_partners} and {len(others[0].relays)} of our relays{own}"
 
 
 def _why_too_slow(told: Restart, look: Look) -> str | None:
