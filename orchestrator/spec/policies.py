@@ -33,7 +33,7 @@ class RolloutSpec(Model):
     """Looks in a row in which an updated relay must serve before it counts as back."""
     progress_deadline: Duration = timedelta(minutes=15)
     """An updated relay that shows no progress for this long has failed; one that replays and gets on is waited for."""
-    slowest_restart: Annotated[int, Field(ge=2, le=1000)] | None = 10
+    slowest_restart: Annotated[int, Field(ge=2, le=1000)] | None = 20
     """A relay that took this many times as long as relays took before until it served again has failed; null: never."""
     on_failure: Literal["halt", "rollback"] = "halt"
     """halt: the failed relay goes back, those updated before it stay; rollback: they all go back, under the same budget."""
