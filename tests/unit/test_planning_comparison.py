@@ -11,6 +11,7 @@ from orchestrator.planning.comparison import (
     AGREEMENT,
     HANDSHAKE,
     INBOUND,
+    LONG_ROW,
     RESTARTS,
     SIGNALS,
     TIP_AGE,
@@ -161,6 +162,28 @@ def test_a_relay_that_is_worse_in_one_signal_is_worse_and_the_signal_is_named(si
 def test_it_is_worse_if_most_looks_say_so(bad: int, good: int, expected: str) -> None:
     settling = looked(replace(SOUND, tip_age_seconds=200), times=bad)
     assert verdict(looked(SOUND, times=good, settling=settling)) == expected
+
+
+def test_a_relay_that_has_become_worse_is_worse_however_long_it_was_not() -> None:
+    settling = looked(SOUND, times=100)
+    for looks in range(1, LONG_ROW):
+        settling = looked(replace(SOUND, restarts=1), settling=settling)
+        assert verdict(settling) == "not yet", looks
+    answer = judge_bake(looked(replace(SOUND, restarts=1), settling=settling))
+    assert (answer.verdict, answer.text) == (
+        "worse",
+        f"its restarts was worse than the others' in the last {LONG_ROW} looks",
+    )
+
+
+def test_a_row_of_bad_looks_ends_with_a_good_one() -> None:
+    settling = looked(replace(SOUND, restarts=1), times=LONG_ROW - 1, settling=looked(SOUND, times=100))
+    assert verdict(looked(SOUND, settling=settling)) == "no worse"
+
+
+def test_a_look_that_could_not_measure_neither_ends_nor_lengthens_a_row() -> None:
+    settling = looked(replace(SOUND, restarts=1), times=2, settling=looked(SOUND, times=100))
+    assert looked(replace(SOUND, restarts=None), settling=settling).row == settling.row
 
 
 def test_nobody_to_compare_it_with_is_inconclusive() -> None:
