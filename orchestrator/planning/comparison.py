@@ -86,15 +86,15 @@ def judge_bake(settling: Settling) -> Answer:
     for signal in SIGNALS:
         seen, bad = settling.measured.get(signal, 0), settling.worse.get(signal, 0)
         if signal != INBOUND and signal not in unmeasured and bad * 2 > seen:
-            return Answer("worse", f"its {signal} was worse than the others' in {bad} of {seen} looks")
+            return Answer("worse", f"worse than the others in {signal}, in {bad} of {seen} looks")
         if signal in lately and settling.row[signal] >= LONG_ROW:
-            return Answer("worse", f"its {signal} was worse than the others' in the last {settling.row[signal]} looks")
+            return Answer("worse", f"worse than the others in {signal}, in the last {settling.row[signal]} looks")
     if settling.compared == 0:
         return Answer("inconclusive", "there was nobody to compare it with")
     if settling.worse.get(INBOUND, 0):
         return Answer("not yet", "most of those that had been connected to it have not come back")
     if lately:
-        return Answer("not yet", f"its {lately[0]} is worse than the others' just now")
+        return Answer("not yet", f"worse than the others in {lately[0]} just now")
     if unmeasured:
         counts = ", ".join(f"{signal} in {settling.measured.get(signal, 0)}" for signal in unmeasured)
         return Answer("inconclusive", f"too little could be measured: {counts} of {settling.compared} looks")

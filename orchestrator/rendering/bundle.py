@@ -1,7 +1,8 @@
 """What relays of one digest are made of, as text to be kept, and a relay made of it again. Pure.
 
 A fleet file that is edited, or a controller that is upgraded, can no longer say what the relays were before. So what had been
-rendered is kept: every file but the topology, which is always today's, and the release.
+rendered is kept: the release, the files that only a restart changes, and the peer snapshot, whose format belongs to the release.
+Everything else is always today's: topology, firewall, SSH, clock.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from orchestrator.rendering.digest import digest_of_files, file_states
 from orchestrator.rendering.host import json_text, make_file
 from orchestrator.rendering.values import ChangeClass, RenderedFile, RenderedRelay, WantedRelease
 
-NEVER_KEPT = (layout.TOPOLOGY, layout.RELOAD_DIGEST, layout.RESTART_DIGEST)
-"""Today's neighbours, and what is computed from the other files."""
+COMPUTED = (layout.RELOAD_DIGEST, layout.RESTART_DIGEST)
+"""Files that are made from the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class KeptFiles:
 
 @lru_cache(maxsize=4096)
 def render_bundle(rendered: RenderedRelay) -> str:
-    """Return the document that keeps all of a relay but its topology; the same for relays that differ in nothing else."""
-    kept = [asdict(file) for file in rendered.files if file.path not in NEVER_KEPT]
+    """Return the document that keeps a relay; the same for relays that differ only in what is always today's."""
+    kept = [asdict(file) for file in rendered.files if _is_kept(file)]
     return json.dumps(
         {
             "files": kept,
@@ -63,13 +64,14 @@ def parse_bundle(document: str) -> KeptFiles:
 
 @lru_cache(maxsize=8192)  # every look makes the same ones again
 def apply_bundle(rendered: RenderedRelay, document: str) -> RenderedRelay:
-    """Return the relay with what is kept in place of its own files, and its own topology."""
+    """Return the relay with what is kept in place of its own, and all that is always today's."""
     kept = parse_bundle(document)
     topology = _refit(next(file for file in rendered.files if file.path == layout.TOPOLOGY), kept)
     snapshots = [file for file in kept.files if file.path == layout.PEER_SNAPSHOT]
     reload_digest = digest_of_files(file_states([topology, *snapshots]))
     files = (
-        *(file for file in kept.files if file.path != layout.PEER_SNAPSHOT),
+        *(file for file in kept.files if file.change is ChangeClass.RESTART),
+        *(file for file in rendered.files if file.change is ChangeClass.NONE and file.path not in COMPUTED),
         topology,
         *snapshots,
         make_file(layout.RELOAD_DIGEST, f"{reload_digest}\n"),
@@ -84,6 +86,10 @@ def apply_bundle(rendered: RenderedRelay, document: str) -> RenderedRelay:
         digest=digest_of_files(file_states(files), kept.release.sha256, kept.network_digest),
         network_digest=kept.network_digest,
     )
+
+
+def _is_kept(file: RenderedFile) -> bool:
+    return file.change is ChangeClass.RESTART or file.path == layout.PEER_SNAPSHOT
 
 
 def _refit(topology: RenderedFile, kept: KeptFiles) -> RenderedFile:

@@ -172,7 +172,7 @@ def test_a_relay_that_has_become_worse_is_worse_however_long_it_was_not() -> Non
     answer = judge_bake(looked(replace(SOUND, restarts=1), settling=settling))
     assert (answer.verdict, answer.text) == (
         "worse",
-        f"its restarts was worse than the others' in the last {LONG_ROW} looks",
+        f"worse than the others in restarts, in the last {LONG_ROW} looks",
     )
 
 
