@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-down test test-quick check simulate format golden lock bench lab-fleet clean
+.PHONY: help setup demo demo-down test test-quick check simulate mutants format golden lock bench lab-fleet clean
 
 help: ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,6 +38,12 @@ simulate: SEEDS := 10000
 simulate: FIRST := 0
 simulate: setup ## play random schedules on all cores: SEEDS=10000 from FIRST=0 on, 200 steps each; fails on a breach
 	@$(BIN)/python scripts/simulate.py --seeds $(SEEDS) --first $(FIRST) --steps 200
+
+mutants: SAMPLE :=
+mutants: SEED := 0
+mutants: MODULES :=
+mutants: setup ## make small mistakes in planning and see if tests notice: all of them (hours), MODULES="trust court", SAMPLE=200
+	@$(BIN)/python scripts/mutants.py $(MODULES) $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED))
 
 format: setup ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix --quiet || true
