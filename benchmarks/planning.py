@@ -1,4 +1,4 @@
-"""What a plan costs as fleets grow: one whole plan_fleet, in memory, converged and at the first apply.
+"""What a plan costs as fleets grow: one whole plan_fleet, in memory, converged, in the middle of a rollout, at the first apply.
 
 Fleets are the lab's fleet file with larger counts and an invented observation; rendering is part of a plan. The first
 plan of a process renders everything; the plans of later cycles are the converged ones.
@@ -10,6 +10,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -30,9 +31,11 @@ from orchestrator.fleet.observation import (
     Volume,
 )
 from orchestrator.fleet.record import FleetRecord, Identity
-from orchestrator.fleet.relay import wanted_relays
+from orchestrator.fleet.relay import Relay, wanted_relays
+from orchestrator.fleet.rollout import Settling
 from orchestrator.planning.look import Look, Wanted
 from orchestrator.planning.mesh import render_fleet
+from orchestrator.planning.plan import Plan
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.rendering.digest import file_states
 from orchestrator.rendering.variables import baseline_digest
@@ -46,17 +49,53 @@ def measure_planning(fleet: Path, report: Callable[[str], None]) -> list[dict[st
     """Measure every size; the median of a few plans where they are quick."""
     _, wanted, _ = load_wanted(fleet)
     rows = []
-    for name, observe in (
-        ("first apply", lambda _wanted: Observation(_empty_cloud(_wanted), {}, {}, {})),
-        ("converged", converged),
-    ):
+    for name, make_look in (("first apply", first_look), ("converged", converged_look), ("mid-rollout", rollout_look)):
         for size in SIZES:
-            grown = grow(wanted, size)
-            look = Look(grown, observe(grown), _record(grown), NOW)
+            look = make_look(grow(wanted, size))
             seconds = statistics.median(_time_plan(look) for _ in range(3 if size <= 2_000 else 1))
             rows.append({"fleet": name, "relays": size, "seconds": round(seconds, 4)})
             report(f"planning: {name}, {size} relays: {seconds:.3f} s")
     return rows
+
+
+def first_look(wanted: Wanted) -> Look:
+    """Return a look at nothing yet."""
+    return Look(wanted, Observation(_empty_cloud(wanted), {}, {}, {}), _record(wanted), NOW)
+
+
+def converged_look(wanted: Wanted) -> Look:
+    """Return a look at a fleet on which everything is as wanted."""
+    return Look(wanted, converged(wanted), _record(wanted), NOW)
+
+
+def rollout_look(wanted: Wanted) -> Look:
+    """Return a look at a fleet half of whose waves run, and have proven, another release."""
+    spec = wanted.spec
+    newer = replace(wanted, spec=spec.model_copy(update={"release": max(set(spec.releases) - {spec.release})}))
+    record = _keep(plan_fleet(converged_look(wanted)), _record(wanted))
+    before, after = converged(wanted), converged(newer)
+    started = _keep(plan_fleet(Look(newer, before, record, NOW)), record)
+    rollout = started.rollout.current
+    if rollout is None or not rollout.waves:
+        raise RuntimeError("no rollout begins where another release is wanted")
+    done = {name for wave in rollout.waves[: len(rollout.waves) // 2] for name in wave}
+    settling = {
+        name: Settling(rollout.wish[name.removeprefix(f"{spec.fleet}-").rpartition("-")[0]], NOW, looks=9, settled=True)
+        for name in sorted(done)
+    }
+    hosts = {
+        instance.instance_id: (after if instance.relay in done else before).hosts[instance.instance_id]
+        for instance in before.cloud.instances
+    }
+    record = replace(started, rollout=replace(started.rollout, settling=settling))
+    return Look(newer, replace(before, hosts=hosts), record, NOW + timedelta(hours=1))
+
+
+def _keep(plan: Plan, record: FleetRecord) -> FleetRecord:
+    """Return the record as the cycle would keep it after a plan."""
+    if plan.rollout is None:
+        raise RuntimeError("a plan of a fleet that is seen whole says how far its rollout is")
+    return replace(record, rollout=plan.rollout.record, bundles=plan.rollout.bundles)
 
 
 def grow(wanted: Wanted, size: int) -> Wanted:
@@ -72,7 +111,7 @@ def converged(wanted: Wanted) -> Observation:
     """Return what a look sees when everything is as wanted."""
     instances, volumes, addresses = [], [], []
     for position, relay in enumerate(wanted_relays(wanted.spec)):
-        instance = _instance(relay.name, relay.region, str(IPv4Address("10.0.0.1") + position))
+        instance = _instance(wanted, relay, str(IPv4Address("10.0.0.1") + position))
         instances.append(instance)
         volumes.append(Volume(f"vol-{relay.name}", relay.region, "a", relay.name, STORE, 1, instance.instance_id))
         addresses.append(
@@ -90,7 +129,7 @@ def converged(wanted: Wanted) -> Observation:
             host_key="ssh-ed25519 AAAA",
             one_time_key_wiped=True,
             prepared=baseline,
-            staged=frozenset({rendered[instance.relay].release.sha256, wanted.network.digest}),
+            staged=frozenset({*wanted.spec.list_versions(), wanted.network.digest}),
             release=rendered[instance.relay].release.sha256,
             files=file_states(rendered[instance.relay].files),
             unit=UnitState.ACTIVE,
@@ -106,21 +145,22 @@ def converged(wanted: Wanted) -> Observation:
     return Observation(cloud, hosts, sightings, {})
 
 
-def _instance(relay: str, region: str, address: str) -> Instance:
+def _instance(wanted: Wanted, relay: Relay, address: str) -> Instance:
+    region = wanted.spec.regions[relay.region]
     return Instance(
-        instance_id=f"i-{relay}",
-        region=region,
+        instance_id=f"i-{relay.name}",
+        region=relay.region,
         zone="a",
         state=InstanceState.RUNNING,
         status=InstanceStatus.OK,
         fleet="bench",
         store_id=STORE,
-        relay=relay,
+        relay=relay.name,
         generation=1,
         address=address,
         address_v6=None,
-        image="ami",
-        instance_type="t3.small",
+        image=region.image or "",
+        instance_type=region.instance_type or "",
         subnet="subnet",
         launched_at=NOW - timedelta(days=1),
         launch_token="",
