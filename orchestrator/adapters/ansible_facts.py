@@ -31,6 +31,7 @@ def parse_facts(raw: Mapping[str, Any]) -> HostFacts | Unreadable:
             running_restart_digest=str(raw["running_restart_digest"]),
             running_reload_digest=str(raw["running_reload_digest"]),
             clean_marker=bool(raw["clean_marker"]),
+            unclean_start=bool(raw["unclean_start"]),
             firewall_pending=bool(raw["firewall_pending"]),
             # What the node said to a reload instead of taking it up is worth showing, unless the unit is in trouble.
             detail=str(raw["detail"] or raw["reload_answer"]),

@@ -166,6 +166,8 @@ class HostFacts:
     """Reload-class digest that the running node last (re)loaded."""
     clean_marker: bool
     """The chain database was closed cleanly."""
+    unclean_start: bool = False
+    """The running node found a chain that had not been closed cleanly, and checks it from its beginning."""
     firewall_pending: bool = False
     """New rules wait for the confirmation that keeps them."""
     detail: str = ""

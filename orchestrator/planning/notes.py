@@ -51,6 +51,8 @@ def _explain_syncing(reason: str, facts: HostFacts, sighting: Sighting, look: Lo
 def _list_notes(
     facts: HostFacts, sighting: Sighting, rendered: RenderedRelay, reachable: Mapping[str, str], look: Look
 ) -> Iterator[str]:
+    if facts.unclean_start and sighting.verdict is not Verdict.OK:
+        yield "its chain was not closed cleanly before this start, so it is checked from its beginning"
     slowest = max(sighting.handshake_seconds or 0.0, sighting.round_trip_seconds or 0.0)
     if slowest > look.spec.health.slow_after.total_seconds():
         yield f"answers slowly: {slowest:.1f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -126,13 +127,31 @@ def test_the_node_is_started_with_every_place_and_port_in_words() -> None:
 
 def test_a_running_node_shows_which_digests_it_started_with_and_last_reloaded() -> None:
     unit = unit_lines(content(rendered(), layout.NODE_UNIT))
-    (start,) = unit["ExecStartPre"]
+    start, _ = unit["ExecStartPre"]
     assert start.split()[1:] == [layout.RESTART_DIGEST, layout.RELOAD_DIGEST, "/run/cardano-node/"]
     taken, noted, signal, shown = unit["ExecReload"]
     assert taken.startswith("/bin/cp /etc/cardano-node/reload.digest ")
     assert noted.endswith(f" {RELOAD_SIGNALLED}")
     assert "kill -HUP" in signal
     assert shown.endswith(" /run/cardano-node/reload.digest")
+
+
+@pytest.mark.parametrize(
+    ("lying", "told"), [((), False), (("protocolMagicId", "clean"), False), (("protocolMagicId",), True)]
+)
+def test_a_unit_tells_that_it_starts_on_a_chain_that_was_not_closed_cleanly(
+    tmp_path: Path, lying: tuple[str, ...], told: bool
+) -> None:
+    _, look = unit_lines(content(rendered(), layout.NODE_UNIT))["ExecStartPre"]
+    for folder in (layout.DATABASE, layout.RUNTIME_FOLDER):
+        (tmp_path / folder.lstrip("/")).mkdir(parents=True)
+    for name in lying:
+        (tmp_path / layout.DATABASE.lstrip("/") / name).touch()
+    command = shlex.split(look)[-1]
+    for folder in (layout.DATABASE, layout.RUNTIME_FOLDER):
+        command = command.replace(folder, str(tmp_path / folder.lstrip("/")))
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+    assert (tmp_path / layout.RUNTIME_FOLDER.lstrip("/") / "not-closed-cleanly").exists() is told
 
 
 def test_a_bigger_host_gets_a_bigger_heap_and_a_memory_limit_above_it() -> None:

@@ -46,6 +46,7 @@ def inspect(machine: Machine, metrics_port: int = 0, metrics_names: Sequence[str
         "running_restart_digest": restart if runs else "",
         "running_reload_digest": reload if runs else "",
         "clean_marker": unit.has_clean_marker(machine),
+        "unclean_start": runs and unit.was_not_closed_cleanly(machine),
         "firewall_pending": firewall.is_pending(machine),
         "detail": unit.read_detail(machine, found),
         "restarts": found.restarts if found.state != "absent" else None,

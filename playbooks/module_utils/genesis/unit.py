@@ -112,6 +112,11 @@ def has_clean_marker(machine: Machine) -> bool:
     return machine.at(f"{DATABASE}/clean").exists()
 
 
+def was_not_closed_cleanly(machine: Machine) -> bool:
+    """Return whether the running node found a chain without that marker when it started; the unit looks before it starts it."""
+    return machine.at(f"{RUN}/not-closed-cleanly").exists()
+
+
 def digest_paths() -> tuple[str, str]:
     """Return where the unit finds the digests that it copies when it starts and when it reloads."""
     return f"{ETC}/restart.digest", f"{ETC}/reload.digest"
