@@ -112,8 +112,8 @@ def _describe(footing: Footing, course: Course, step: object, look: Look) -> Rel
     because = step.because if isinstance(step, Hold) else footing.view.reason
     if isinstance(step, Hold) and step.wanted == DRAIN:
         return RelayProgress(Progress.DRAINS, because)
-    leaves = isinstance(step, Deploy) and _restarts(step) and step.rendered.release.version != rollout.version
-    if name in course.going_back or leaves:
+    restart = step if isinstance(step, Deploy) and _restarts(step) else None  # else it reloads, beside the rollout
+    if name in course.going_back or (restart is not None and restart.rendered.release.version != rollout.version):
         return RelayProgress(Progress.GOES_BACK, f"{rollout.failed.get(name, rollout.because)}; {because}")
     if name in rollout.failed:
         return RelayProgress(Progress.FAILED, rollout.failed[name])
@@ -125,8 +125,8 @@ def _describe(footing: Footing, course: Course, step: object, look: Look) -> Rel
     if told and course.record.restarts[name].served_at is None:
         since = look.now - course.record.restarts[name].at
         return RelayProgress(Progress.RESTARTS, f"for {describe_span(since)}: {footing.view.reason}")
-    if isinstance(step, Deploy):
-        return RelayProgress(Progress.RESTARTS, step.reason)
+    if restart is not None:
+        return RelayProgress(Progress.RESTARTS, restart.reason)
     if course.gates.get(name) is not None:
         return RelayProgress(Progress.WAITS, course.gates[name])
     return RelayProgress(Progress.NEXT, because)
