@@ -15,7 +15,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -46,7 +46,7 @@ def main() -> int:
     every = [mutant for name in asked.modules for mutant in find_mutants(f"{PACKAGE}.{name}", _path(name))]
     chosen = _sample(every, asked.sample, asked.seed)
     explained = read_explained(EXPLAINED)
-    trials = _try(chosen, asked)
+    trials = _try(chosen, asked, explained)
     if len(trials) < len(chosen):
         print(f"only {len(trials)} of {len(chosen)} mistakes were tried: see above", file=sys.stderr)
         return 2
@@ -89,7 +89,7 @@ def _sample(mutants: Sequence[Mutant], size: int | None, seed: int) -> Sequence[
     return [mutants[place] for place in places]
 
 
-def _try(mutants: Sequence[Mutant], asked: argparse.Namespace) -> Sequence[Trial]:
+def _try(mutants: Sequence[Mutant], asked: argparse.Namespace, explained: Collection[Key]) -> Sequence[Trial]:
     """Hand over to pytest, which collects the tests and lets the plugin go on."""
     files = [
         str(path) for folder in asked.tests for path in sorted(Path(folder).rglob("test_*.py")) if _may_reach(path)
@@ -100,6 +100,8 @@ def _try(mutants: Sequence[Mutant], asked: argparse.Namespace) -> Sequence[Trial
 
     def report(trial: Trial) -> None:
         tried.append(trial)
+        if trial.verdict is Verdict.SURVIVED and key_of(trial.mutant) not in explained:
+            _say(_describe(trial))
         progress.tell(tried)
 
     plugin = Trials(mutants, Recorder(modules), asked.processes, asked.patience, report, _say)
@@ -117,6 +119,14 @@ def _try(mutants: Sequence[Mutant], asked: argparse.Namespace) -> Sequence[Trial
 def _may_reach(path: Path) -> bool:
     text = path.read_text(encoding="utf-8")
     return "tests.scenarios" in text or any(f"orchestrator.{layer}" in text for layer in ABOVE)
+
+
+def _describe(trial: Trial) -> str:
+    mutant, after = (
+        trial.mutant,
+        f"{trial.seconds:.0f} s of {trial.tests} tests" if trial.tests else "no test comes across it",
+    )
+    return f"{mutant.place} {mutant.owner} survives ({after})\n    {mutant.before}\n    {mutant.mutation}"
 
 
 class _Progress:
