@@ -118,7 +118,7 @@ def _try(mutants: Sequence[Mutant], asked: argparse.Namespace, explained: Collec
 
 def _may_reach(path: Path) -> bool:
     text = path.read_text(encoding="utf-8")
-    return "tests.scenarios" in text or any(f"orchestrator.{layer}" in text for layer in ABOVE)
+    return "tests.scenarios" in text or "benchmarks" in text or any(f"orchestrator.{layer}" in text for layer in ABOVE)
 
 
 def _describe(trial: Trial) -> str:
