@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestrator.execution.cycle import Ending, Round, acquire, look_and_plan, run_until_settled, save_evidence
+from orchestrator.execution.cycle import Ending, Round, acquire, look_and_plan, run_until_settled, save_points
 from orchestrator.execution.execute import Event, Executor, Hands
 from orchestrator.execution.observe import Eyes
-from orchestrator.execution.ports import ProbeTarget, WirePort
+from orchestrator.execution.ports import HostTarget, ProbeTarget, WirePort
 from orchestrator.fleet.chain import ChainPoint
-from orchestrator.fleet.observation import InFlight, Instance, Sighting
-from orchestrator.fleet.record import Evidence, Lease
+from orchestrator.fleet.observation import HostView, InFlight, Instance, Sighting
+from orchestrator.fleet.record import Lease
 from orchestrator.planning.look import Wanted
 from orchestrator.simulation.cloud import SimulatedCloud
 from orchestrator.simulation.machines import SimulatedDeath, SimulatedHost
@@ -45,38 +45,58 @@ class WatchedWire:
         return seen
 
 
+class WatchedHosts(SimulatedHosts):
+    """The hosts; tells the oracle which of them told of themselves."""
+
+    def __init__(self, world: World, note_hosts: Callable[[Mapping[str, HostView]], None]) -> None:
+        super().__init__(world)
+        self._note_hosts = note_hosts
+
+    def observe_hosts(self, targets: Sequence[HostTarget]) -> Mapping[str, HostView]:
+        """Inspect."""
+        seen = super().observe_hosts(targets)
+        self._note_hosts(seen)
+        return seen
+
+
 class MortalStore:
-    """The common store as one controller holds it: it may die before a write, and writes nothing afterwards."""
+    """The common store as one controller holds it: it may die before or after a write, and writes nothing afterwards."""
 
-    def __init__(self, store: MemoryStore, note_published: Callable[[frozenset[str]], None]) -> None:
+    def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._note_published = note_published
         self.dead = False
-        self.die_before_write: int | None = None
-
-    def _save_evidence(self, evidence: Evidence, before: Evidence) -> None:
-        """Publish as well: what the record says is published, consumers find."""
-        self._store.save_evidence(evidence, before)
-        self._note_published(self._store.load().evidence.published)
+        self.writes_left: int | None = None
+        """Until it dies."""
+        self.dies_after: bool = False
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
         found = getattr(self._store, name)
-        if name == "save_evidence" and not self.dead:
-            return self._save_evidence
-        if name.startswith(("save_", "delete_")):
-            if self.dead:
-                return _write_nothing
-            if self.die_before_write is not None:
-                self.die_before_write -= 1
-                if self.die_before_write <= 0:
-                    raise SimulatedDeath
-        if name in ("check_lease", "release_lease") and self.dead:
-            return _write_nothing  # a playbook that is under way asks nobody
-        return found
+        if self.dead:
+            return _answer_nothing if name in UNASKED or name.startswith(WRITING) else found
+        if self.writes_left is None or not name.startswith(WRITING):
+            return found
+        self.writes_left -= 1
+        if self.writes_left > 0:
+            return found
+        if not self.dies_after:
+            raise SimulatedDeath
+
+        def write_and_die(*arguments: object, **named: object) -> None:
+            found(*arguments, **named)
+            raise SimulatedDeath
+
+        return write_and_die
 
 
-def _write_nothing(*_arguments: object, **_named: object) -> None:
-    """Do nothing: who would do it is dead."""
+WRITING = ("save_", "delete_", "add_")
+
+UNASKED = ("check_lease", "release_lease", "newest_order")
+"""What a playbook that is under way asks nobody about."""
+
+
+def _answer_nothing(*_arguments: object, **_named: object) -> int:
+    """Do nothing: who would do it is dead. As a number, no order is newer than that."""
+    return 0
 
 
 class MortalCloud(SimulatedCloud):
@@ -158,6 +178,8 @@ class Controller:
     note: Callable[[Event], None]
     token: int = 0
     executor: Executor | None = None
+    last: Round | None = None
+    """Its newest round."""
     background: MortalBackground = field(init=False)
     _lease: Lease | None = None
     _hands: Hands = field(init=False)
@@ -166,7 +188,7 @@ class Controller:
     def __post_init__(self) -> None:
         spec, world = self.wanted.spec, self.world
         cloud = MortalCloud(world, spec, self.store)
-        hosts = SimulatedHosts(world)
+        hosts = WatchedHosts(world, self.oracle.note_hosts)
         partners = [partner.name for partner in spec.partners]
         wire = SimulatedWire(world, partners, spec.network.magic, spec.health.max_tip_age)
         self.background = MortalBackground(world, self.oracle, self.durations, lambda: self.token)
@@ -177,7 +199,7 @@ class Controller:
     def apply(self) -> tuple[Ending, Round]:
         """Do what `apply` does, from taking the lease to settling; giving the lease back is `leave`'s."""
         first = look_and_plan(self._eyes, self._hands.store, self.world.clock, self.wanted)
-        save_evidence(self._hands.store, first)
+        save_points(self._hands.store, first)
         self._lease = acquire(self._hands, self.holder, first.look.seen, self.wanted)
         self.token = self._lease.token
         self.oracle.note_lease(self.token)
@@ -213,5 +235,6 @@ class Controller:
                 host.working = flying.intent
                 self.background.worked_on.setdefault(flying.intent, []).append(host)
 
-    def _report(self, _found: Round, _in_flight: Mapping[str, InFlight]) -> None:
+    def _report(self, found: Round, _in_flight: Mapping[str, InFlight]) -> None:
+        self.last = found
         self.renew()

@@ -64,7 +64,7 @@ class _Drill:
         self._random = random
         self._clock = StoryClock()
         self._world = World(self._clock, self._draw_durations())
-        self._store = MemoryStore(wanted.spec.fleet)
+        self._store = MemoryStore(wanted.spec.fleet, publish=self._publish)
         self._oracle = Oracle(self._world, rules_of(wanted.spec, frozenset()))
         self._story: list[tuple[float, str]] = []
         self._began = self._clock.now()
@@ -100,7 +100,7 @@ class _Drill:
         )
 
     def _controller(self, wanted: Wanted) -> Controller:
-        store = MortalStore(self._store, self._oracle.note_published)
+        store = MortalStore(self._store)
         return Controller("rehearsal", wanted, self._world, self._oracle, store, self._duration, self._hear)
 
     def _find(self, ended: str, last: Round) -> list[str]:
@@ -109,6 +109,10 @@ class _Drill:
             found.append(f"the apply had not ended after {PATIENCE.total_seconds() / 3600:.0f} hours")
         found += [f"{hold.relay}: {hold.wanted} waits: {hold.because}" for hold in last.plan.holds]
         return [*found, *last.plan.warnings]
+
+    def _publish(self, names: frozenset[str]) -> None:
+        self._oracle.note_published(names)
+        self._world.publish(names)
 
     # --- faults ------------------------------------------------------------------------------------------------------
 

@@ -21,9 +21,6 @@ class ReleaseFault(StrEnum):
     REPLAYS_LONG = "finds its chain unclean at each start, and replays long"
 
 
-WELL_FOR = timedelta(minutes=2)
-"""For so long a node that forks, or goes stale, follows the chain after its start."""
-
 RESTART_AFTER = timedelta(seconds=30)
 """systemd starts a node anew so long after it has exited …"""
 
@@ -48,6 +45,8 @@ class Durations:
     """After a machine died under its node."""
     long_replay: timedelta = timedelta(minutes=20)
     """Of a release that replays long."""
+    well: timedelta = timedelta(minutes=2)
+    """For so long a node of a release that forks, or goes stale, serves before it does."""
     unseen: timedelta = timedelta()
     """How long a new instance is missing from the cloud's lists."""
     regain: timedelta = timedelta(seconds=30)

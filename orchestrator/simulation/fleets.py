@@ -29,6 +29,33 @@ MISLABELLED = {"10.8.1": "d" * 64}
 PARTNERS = ("alpha", "beta", "gamma")
 
 
+IMAGES = ("ami-0123456789abcdef0", "ami-0123456789abcdef1")
+
+TYPES = ("r6a.large", "r6a.xlarge")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a change goes through the fleet; times in seconds."""
+
+    canaries: int = 1
+    canary_bake: int | None = 30
+    bake: int | None = 10
+    order: str = "spread"
+    healthy_looks: int = 2
+    progress_deadline: int = 300
+    slowest_restart: int | None = 20
+    on_failure: str = "halt"
+    drain_time: int | None = None
+    drain_deadline: int = 60
+
+    def __str__(self) -> str:
+        return (
+            f"{self.canaries} canaries for {self.canary_bake} s, the others for {self.bake} s, {self.order}, "
+            f"on failure {self.on_failure}, drain {self.drain_time} s"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class FleetFile:
     """What an operator may edit, as far as schedules edit it."""
@@ -36,18 +63,22 @@ class FleetFile:
     counts: tuple[tuple[str, int], ...]
     """(region, relays)."""
     release: str = "10.5.1"
-    max_unavailable: int = 1
-    max_unavailable_per_region: int = 1
+    max_unavailable: int | str = 1
+    max_unavailable_per_region: int | str = 1
     soft_limit: int = 200
     look_every: int = 5
     replace_after: int = 1800
     partners: int = 2
+    image: str = IMAGES[0]
+    instance_type: str = TYPES[0]
+    policy: Policy = Policy()
 
     def __str__(self) -> str:
         where = ", ".join(f"{region} {count}" for region, count in self.counts)
         return (
             f"{where}; release {self.release}, soft limit {self.soft_limit}; may be out: {self.max_unavailable}, "
-            f"{self.max_unavailable_per_region} a region; {self.partners} partners"
+            f"{self.max_unavailable_per_region} a region; {self.partners} partners; {self.image} on {self.instance_type}; "
+            f"{self.policy}"
         )
 
 
@@ -55,24 +86,62 @@ def random_fleet(random: Random) -> FleetFile:
     """Return a fleet of two to four regions with one to four relays each."""
     regions = sorted(random.sample(REGIONS, random.choice((2, 2, 3, 4))))
     return FleetFile(
-        counts=tuple((region, random.choice((1, 2, 2, 3, 4) if len(regions) < 4 else (1, 2, 2))) for region in regions),
-        max_unavailable=random.choice((1, 1, 2, 3)),
-        max_unavailable_per_region=random.choice((1, 1, 2)),
+        counts=tuple(
+            (region, random.choice((1, 2, 2, 3, 4, 6) if len(regions) < 4 else (1, 2, 2))) for region in regions
+        ),
+        max_unavailable=random.choice((1, 1, 2, 3, "30%", "50%")),
+        max_unavailable_per_region=random.choice((1, 1, 2, "50%")),
         look_every=random.choice((5, 10, 20)),
         replace_after=random.choice((300, 1800)),
         partners=random.choice((2, 2, 3)),
+        policy=_random_policy(random),
+    )
+
+
+def _random_policy(random: Random) -> Policy:
+    return Policy(
+        canaries=random.choice((0, 1, 1, 1, 2)),
+        canary_bake=random.choice((None, 20, 60, 150)),
+        bake=random.choice((None, 10, 10, 40)),
+        order=random.choice(("spread", "spread", "by-region")),
+        healthy_looks=random.choice((1, 2, 3)),
+        progress_deadline=random.choice((120, 300, 900)),
+        slowest_restart=random.choice((None, 4, 20)),
+        on_failure=random.choice(("halt", "halt", "rollback")),
+        drain_time=random.choice((None, None, 10, 30)),
+        drain_deadline=random.choice((30, 60)),
     )
 
 
 def edit_fleet(file: FleetFile, random: Random) -> FleetFile:
     """Return the fleet file after one edit."""
     match random.choice(
-        ("release", "release", "release", "bad release", "count", "count", "config", "budget", "region")
+        (
+            "release",
+            "release",
+            "release",
+            "bad release",
+            "bad release",
+            "back",
+            "count",
+            "count",
+            "config",
+            "budget",
+            "region",
+            "image",
+            "instance type",
+        )
     ):
         case "release":
             return replace(file, release=random.choice([r for r in GOOD_RELEASES if r != file.release]))
         case "bad release":
             return replace(file, release=random.choice([*BAD_RELEASES, *UNVERIFIABLE, *MISLABELLED]))
+        case "back":
+            return replace(file, release="10.5.1", soft_limit=200, image=IMAGES[0], instance_type=TYPES[0])
+        case "image":
+            return replace(file, image=IMAGES[file.image == IMAGES[0]])
+        case "instance type":
+            return replace(file, instance_type=TYPES[file.instance_type == TYPES[0]])
         case "count":
             region, _ = random.choice(file.counts)
             return replace(
@@ -83,8 +152,8 @@ def edit_fleet(file: FleetFile, random: Random) -> FleetFile:
         case "budget":
             return replace(
                 file,
-                max_unavailable=random.choice((1, 2, 3)),
-                max_unavailable_per_region=random.choice((1, 2)),
+                max_unavailable=random.choice((1, 2, 3, "40%")),
+                max_unavailable_per_region=random.choice((1, 2, "50%")),
             )
         case _:
             return _edit_regions(file, random)
@@ -117,6 +186,7 @@ def make_wanted(file: FleetFile, templates: Templates) -> Wanted:
 
 
 def _make_spec(file: FleetFile) -> FleetSpec:
+    policy = file.policy
     releases = GOOD_RELEASES | BAD_RELEASES | UNVERIFIABLE | MISLABELLED
     return FleetSpec.model_validate(
         {
@@ -131,8 +201,8 @@ def _make_spec(file: FleetFile) -> FleetSpec:
             "regions": {
                 region: {
                     "count": count,
-                    "image": "ami-0123456789abcdef0",
-                    "instance_type": "r6a.large",
+                    "image": file.image,
+                    "instance_type": file.instance_type,
                     "subnets": subnets_of(region),
                 }
                 for region, count in file.counts
@@ -146,11 +216,25 @@ def _make_spec(file: FleetFile) -> FleetSpec:
                 "max_unavailable": file.max_unavailable,
                 "max_unavailable_per_region": file.max_unavailable_per_region,
                 "replace_after": f"{file.replace_after}s",
+                "canaries": policy.canaries,
+                "canary_bake": _seconds(policy.canary_bake),
+                "bake": _seconds(policy.bake),
+                "order": policy.order,
+                "healthy_looks": policy.healthy_looks,
+                "progress_deadline": _seconds(policy.progress_deadline),
+                "slowest_restart": policy.slowest_restart,
+                "on_failure": policy.on_failure,
+                "drain_time": _seconds(policy.drain_time),
+                "drain_deadline": _seconds(policy.drain_deadline),
             },
             "controller": {"look_every": f"{file.look_every}s"},
             "ssh": {"allowed_from": ("192.0.2.0/24",)},
         }
     )
+
+
+def _seconds(value: int | None) -> str | None:
+    return f"{value}s" if value is not None else None
 
 
 @lru_cache(maxsize=1)

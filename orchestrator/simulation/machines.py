@@ -24,6 +24,8 @@ class Effect(StrEnum):
     LAUNCH = "launch"
     WORK = "work"
     """A playbook's module begins, and its fencing token was accepted."""
+    DEPLOY = "deploy"
+    """Another release or other files lie on the disk, and the node is about to be told to start with them."""
     STOP = "stop"
     """The node is told to stop, perhaps to start again."""
     START = "start"
@@ -52,6 +54,8 @@ class SimulatedHost:
     token: int = 0
     staged: frozenset[str] = frozenset()
     release: str = ""
+    settings: str = ""
+    """What the node is configured with that a fleet file may ask for: its soft limit of connections."""
     files: dict[str, FileState] = field(default_factory=dict)
     node_started: datetime | None = None
     node_stops_at: datetime | None = None
@@ -71,6 +75,7 @@ class SimulatedHost:
     gone_at: datetime | None = None
     running_release: str = ""
     """Checksum of the release that its node started with."""
+    running_settings: str = ""
     working: str = ""
     """Work of a controller that is gone, still going on."""
     inbound: float = 0.0

@@ -12,7 +12,8 @@ What it does not hold against a controller, because nobody could have known bett
 4. The disturbance of a relay that was on a chain or network of its own, until it has been
    seen to agree for as long as the fleet file asks. It counts as out already, and rightly so.
 
-For others, who is on the right chain is no question here: a relay on a branch serves.
+For others, who is on the right chain is no question here: a relay on a branch serves. How a change goes through the
+fleet is judged in `wave_rules.py`.
 """
 
 from __future__ import annotations
@@ -21,27 +22,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestrator.fleet.observation import InstanceState, Sighting, Verdict
+from orchestrator.fleet.observation import HostFacts, HostView, InstanceState, Sighting, Verdict
+from orchestrator.fleet.rollout import Verb
 from orchestrator.simulation.chain import SLOTS_A_BLOCK
+from orchestrator.simulation.glance import Glance
 from orchestrator.simulation.machines import Effect, SimulatedHost
 from orchestrator.simulation.rules import Rules
+from orchestrator.simulation.wave_rules import WaveRules
 from orchestrator.simulation.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """What there was when a controller looked, and what the wire told it."""
-
-    rules: Rules
-    serving: frozenset[str]
-    told_to_serve: frozenset[str]
-    """By the wire; lies among it."""
-    not_told: frozenset[str]
-    """Relays whose probe is missing."""
-    missed: Mapping[str, datetime]
-    """Since when hosts have not answered, in looks in a row."""
-    apart: frozenset[str]
-    """Relays that were on a chain or network of their own, and have not been seen to agree for long enough."""
 
 
 @dataclass(slots=True)
@@ -69,8 +57,29 @@ class Oracle:
     published: frozenset[str] = frozenset()
     apart: dict[str, datetime | None] = field(default_factory=dict)
     """Since when those that were on a chain or network of their own agree again; None if they do not."""
+    inspected: frozenset[str] = frozenset()
+    """Relays whose host told of itself just now."""
+    waves: WaveRules = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.waves = WaveRules(self.world, self._breach)
+        self.waves.note_rules(self.rules, self.rules)
 
     # --- what it is told ---------------------------------------------------------------------------------------------
+
+    def note_rules(self, rules: Rules) -> None:
+        """Another fleet file is in force."""
+        self.waves.note_rules(self.rules, rules)
+        self.rules = rules
+
+    def note_order(self, verb: Verb) -> None:
+        """Keep what an operator asks for."""
+        self.waves.note_order(verb)
+
+    def note_hosts(self, views: Mapping[str, HostView]) -> None:
+        """Keep which hosts told of themselves in the look that is under way."""
+        told = [self.world.hosts[key] for key, view in views.items() if isinstance(view, HostFacts)]
+        self.inspected = frozenset(host.instance.relay for host in told)
 
     def note_look(self, sightings: Mapping[str, Sighting]) -> None:
         """Keep what there is at the moment of a look."""
@@ -79,7 +88,11 @@ class Oracle:
         told = frozenset(name for name, seen in sightings.items() if seen.verdict is Verdict.OK)
         self._note_missed(now)
         missing = frozenset(name for name, seen in sightings.items() if seen.verdict is Verdict.NOT_ASKED)
-        self.glances[now] = Glance(self.rules, serving, told, missing, dict(self.missed), self._note_apart(told, now))
+        apart, inspected = self._note_apart(told, now), self.inspected
+        out = frozenset(name for name in self.rules.partners if not _is_there(sightings.get(name)))
+        glance = Glance(self.rules, serving, told, missing, dict(self.missed), apart, inspected, out)
+        self.glances[now], self.inspected = glance, frozenset()
+        self.waves.note_look(glance)
         there = len(serving & self.rules.wanted.keys())
         if self.fewest is not None or there == len(self.rules.wanted):
             self.fewest = min(there, self.fewest if self.fewest is not None else there)
@@ -119,6 +132,7 @@ class Oracle:
         if wrong:
             self._breach(f"newly published without serving: {', '.join(wrong)}")
         self.published = names
+        self.waves.note_published(names)
 
     def witness(self, effect: Effect, host: SimulatedHost) -> None:
         """Judge one effect, just before it happens."""
@@ -127,6 +141,8 @@ class Oracle:
                 self._judge_token(host)
             case Effect.START:
                 self._judge_release(host)
+            case Effect.DEPLOY:
+                self._judge_deploy(host)
             case Effect.STOP:
                 self._judge_stop(host)
             case Effect.TERMINATE:
@@ -160,8 +176,13 @@ class Oracle:
 
     # --- judgements --------------------------------------------------------------------------------------------------
 
+    def _judge_deploy(self, host: SimulatedHost) -> None:
+        glance = self._glance()
+        serves = self.serves(host) and glance is not None and host.instance.relay in _blamable(glance)
+        self.waves.judge_deploy(host, glance, self.decided or self.world.clock.now(), serves=serves)
+
     def _judge_stop(self, host: SimulatedHost) -> None:
-        """Budget and last relay of a region, whenever a node that serves is told to stop."""
+        """Budget, draining, and last relay of a region, whenever a node that serves is told to stop."""
         instance, glance = host.instance, self._glance()
         others = frozenset(
             other.instance.relay for other in self.world.hosts.values() if other is not host and self.serves(other)
@@ -169,9 +190,8 @@ class Oracle:
         self.taken -= others | ({instance.relay} if self.serves(host) else frozenset())
         if not self.serves(host) or instance.relay in others:
             return
-        if (
-            glance is not None and instance.relay in (glance.told_to_serve | glance.not_told) - glance.apart
-        ):  # else exception 3 or 4
+        if glance is not None and instance.relay in _blamable(glance):
+            self.waves.judge_drain(instance.relay, glance.rules)
             self._judge_budget(host, others, glance)
             self._judge_region(host, others, glance)
             self.taken.add(instance.relay)  # else it is as if it had gone out by itself, just now
@@ -195,8 +215,12 @@ class Oracle:
             )
 
     def _judge_region(self, host: SimulatedHost, others: frozenset[str], glance: Glance) -> None:
-        region, relay = host.instance.region, host.instance.relay
-        stays = region in glance.rules.wanted.values()
+        """A region goes dark only if that was confirmed; one of a single relay also while all others serve."""
+        region, relay, rules = host.instance.region, host.instance.relay, glance.rules
+        stays = region in rules.wanted.values()
+        if list(rules.wanted.values()).count(region) == 1 and relay in rules.wanted:
+            out = rules.wanted.keys() - {relay} - others - (glance.told_to_serve - glance.serving)
+            stays = bool(out & ((rules.wanted.keys() - glance.serving) | self.taken)) or len(rules.wanted) == 1
         lies = glance.told_to_serve - glance.serving
         known = (glance.told_to_serve - (self.taken - lies)) | others
         if stays and f"dark-region:{region}" not in glance.rules.confirmed:
@@ -252,6 +276,15 @@ class Oracle:
 
     def _breach(self, text: str) -> None:
         self.breaches.append(text)
+
+
+def _blamable(glance: Glance) -> frozenset[str]:
+    """Name the relays whose disturbance is held against a controller: not those of exceptions 3 and 4."""
+    return (glance.told_to_serve | glance.not_told) - glance.apart
+
+
+def _is_there(sighting: Sighting | None) -> bool:
+    return sighting is None or sighting.verdict in (Verdict.OK, Verdict.STALE_TIP, Verdict.NOT_ASKED)
 
 
 def _region_of(relay: str) -> str:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from orchestrator.execution.cycle import Ending
 from orchestrator.fleet.record import Pin
+from orchestrator.fleet.rollout import RolloutState, Verb
 from orchestrator.rendering.values import Templates
 from orchestrator.simulation.between_looks import Frozen, Interrupted
 from orchestrator.simulation.controllers import Controller, MortalStore
 from orchestrator.simulation.fleets import GOOD_RELEASES, make_wanted
 from orchestrator.simulation.happening import let_happen
 from orchestrator.simulation.leftovers import find_leftovers
-from orchestrator.simulation.schedule import Act, Crash, Edit, Freeze, Pass, Schedule, Step
+from orchestrator.simulation.schedule import Act, Crash, Edit, Freeze, Pass, Say, Schedule, Step
 from orchestrator.simulation.stage import Stage, bad_releases
 
 MOST_APPLIES = 60
@@ -127,10 +128,12 @@ class _Play(Stage):
         if controller is None or self._crash is not None:
             return
         self._crash = crash
-        if crash.before == "effect":
+        if crash.at == "effect":
             self._world.crash_at = self._world.effects + crash.count
+            self._world.crash_after = crash.after
         else:
-            controller.store.die_before_write = crash.count
+            controller.store.writes_left = crash.count
+            controller.store.dies_after = crash.after
 
     def _act(self, act: Act) -> None:
         if act.what == "confirm":
@@ -143,8 +146,15 @@ class _Play(Stage):
                 self._store.save_pin(Pin(tip, "operator", "a drill", self._clock.now()))
             case Act("unpin"):
                 self._store.save_pin(None)
+            case Say(verb, relay):
+                self._say(verb, relay)
             case _:
                 let_happen(step, self._world)
+
+    def _say(self, verb: Verb, relay: str = "") -> None:
+        """Let an operator ask for something: the oracle hears it as well."""
+        self._store.add_order(verb, "operator", "a drill", self._clock.now(), relay)
+        self._oracle.note_order(verb)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -172,8 +182,16 @@ class _Play(Stage):
                 return
             if ending is Ending.HELD and applies > 0:  # a split waits for somebody to rule
                 self._happen(Act("pin"))
+            self._have_patience()
             self._clock.pass_by(300)
         self._oracle.breaches.append(f"never became whole: {'; '.join(self._find_faults()) or 'holds remain'}")
+
+    def _have_patience(self) -> None:
+        """Let the operator resume what is not under way any more: by now it is a good release that is wished for."""
+        rollout = self._store.load().rollout.current
+        if rollout is not None and rollout.state not in (RolloutState.RUNNING, RolloutState.COMPLETE):
+            self._note(lambda: f"the rollout is {rollout.state.value}: {rollout.because}; the operator resumes")
+            self._say(Verb.RESUME)
 
     def _be_patient(self) -> None:
         self._rounds += 1
@@ -189,7 +207,7 @@ class _Play(Stage):
         effects = self._world.effects
         for seconds in (5, 3600, 86400):
             self._clock.pass_by(seconds)
-            store = MortalStore(self._store, self._oracle.note_published)
+            store = MortalStore(self._store)
             wanted = make_wanted(self._file, self._templates)
             onlooker = Controller("onlooker", wanted, self._world, self._oracle, store, self._duration, self._hear)
             plan = onlooker.look().plan

@@ -138,9 +138,11 @@ class SimulatedHosts:
         host.files = {f["path"]: _file_state(f["content"], f["owner"], f["group"], f["mode"]) for f in files}
         host.named = _named_addresses(next(f["content"] for f in files if f["path"] == layout.TOPOLOGY))
         host.release = release["sha256"]
+        host.settings = _soft_limit(next(f["content"] for f in files if f["path"] == layout.NODE_CONFIG))
         host.written_restart = digest
         host.written_reload = str(variables["genesis_reload_digest"])
         if restarts:
+            self._world.witness(Effect.DEPLOY, host)
             self._world.stop_node(host, then_start=True)
         elif host.running_reload != host.written_reload:
             host.running_reload, host.reloaded_at = host.written_reload, self._world.clock.now()
@@ -216,6 +218,11 @@ class SimulatedWire:
 @lru_cache(maxsize=8192)
 def _file_state(content: str, owner: str, group: str, mode: str) -> FileState:
     return FileState(hashlib.sha256(content.encode()).hexdigest(), owner, group, mode)
+
+
+@lru_cache(maxsize=512)
+def _soft_limit(config: str) -> str:
+    return str(json.loads(config)["AcceptedConnectionsLimit"]["softLimit"])
 
 
 @lru_cache(maxsize=8192)

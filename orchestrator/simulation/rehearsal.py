@@ -92,4 +92,5 @@ class Rehearsal:
 
 def make_rehearsal(wanted: Wanted) -> Rehearsal:
     """Return an empty world for this fleet."""
-    return Rehearsal(wanted, World(VirtualClock()), MemoryStore(wanted.spec.fleet))
+    world = World(VirtualClock())
+    return Rehearsal(wanted, world, MemoryStore(wanted.spec.fleet, publish=world.publish))

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.spec.model import FleetSpec
+
+
+class Make(NamedTuple):
+    """What a node is made with, as it can be read on its host."""
+
+    release: str
+    """Checksum of the archive."""
+    settings: str
+    """Soft limit of connections."""
+    image: str
+    """This and the type are empty in a fleet whose regions differ in them."""
+    instance_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,17 @@ class Rules:
     verified: frozenset[str]
     """Checksums of the releases that are what they should be."""
     confirmed: frozenset[str] = frozenset()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Checksum → release, for people."""
+    wish: frozenset[Make] = frozenset()
+    """What nodes are to be made with."""
+    partners: frozenset[str] = frozenset()
+    canaries: int = 1
+    canary_bake: timedelta = timedelta()
+    bake: timedelta = timedelta()
+    by_region: bool = False
+    progress_deadline: timedelta = timedelta(minutes=15)
+    drain_time: timedelta | None = None
 
 
 def rules_of(spec: FleetSpec, confirmed: frozenset[str], unverifiable: frozenset[str] = frozenset()) -> Rules:
@@ -39,4 +63,20 @@ def rules_of(spec: FleetSpec, confirmed: frozenset[str], unverifiable: frozenset
         max_tip_age=spec.health.max_tip_age,
         verified=frozenset(checksums - unverifiable),
         confirmed=confirmed,
+        versions=spec.list_versions(),
+        wish=_list_makes(spec),
+        partners=frozenset(partner.name for partner in spec.partners),
+        canaries=spec.rollout.canaries,
+        canary_bake=spec.rollout.canary_bake or timedelta(),
+        bake=spec.rollout.bake or timedelta(),
+        by_region=spec.rollout.order == "by-region",
+        progress_deadline=spec.rollout.progress_deadline,
+        drain_time=spec.rollout.drain_time,
     )
+
+
+def _list_makes(spec: FleetSpec) -> frozenset[Make]:
+    kinds = {(region.image or "", region.instance_type or "") for region in spec.regions.values()}
+    (image, instance_type) = kinds.pop() if len(kinds) == 1 else ("", "")
+    checksums = [artifact.sha256 for artifact in spec.releases[spec.release].values()]
+    return frozenset(Make(checksum, str(spec.connections.soft_limit), image, instance_type) for checksum in checksums)

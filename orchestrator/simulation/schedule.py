@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from orchestrator.fleet.observation import Verdict
+from orchestrator.fleet.rollout import Verb
 from orchestrator.simulation.fleets import PARTNERS, FleetFile, edit_fleet, random_fleet, relays_of, subnets_of
 
 
@@ -58,15 +59,30 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """The controller dies before its n-th effect or write from now. A playbook that it had begun dies too, or goes on."""
+    """The controller at work dies before or after a coming effect or store write."""
 
-    before: str
+    at: str
     """`effect` or `write`."""
     count: int
+    """Which of those to come."""
     orphans: bool
+    """Whether the playbooks it has begun go on without it; its calls to the cloud end with it."""
+    after: bool = False
 
     def __str__(self) -> str:
-        return f"the controller will die before {self.before} {self.count} from now{', its playbooks go on' if self.orphans else ''}"
+        orphans = ", its playbooks go on" if self.orphans else ""
+        return f"the controller will die {'after' if self.after else 'before'} {self.at} {self.count} from now{orphans}"
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """What an operator asks of the rollout."""
+
+    verb: Verb
+    relay: str = ""
+
+    def __str__(self) -> str:
+        return f"the operator says {self.verb.value}{f' {self.relay}' if self.relay else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +117,7 @@ class Act:
         return f"the operator does {self.what}"
 
 
-Step = Pass | Break | Mend | Edit | Crash | Freeze | Hand | Act
+Step = Pass | Break | Mend | Edit | Crash | Freeze | Hand | Act | Say
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,8 @@ ON_RELAYS = (
 """Faults of one relay each, by the name of the set in `Faults`, or of the chain."""
 
 LIES = (Verdict.OK, Verdict.OK, Verdict.NOT_ASKED, Verdict.REFUSED, Verdict.CONNECT_TIMEOUT, Verdict.HANDSHAKE_TIMEOUT)
+
+VERBS = (Verb.PAUSE, Verb.HALT, Verb.ROLLBACK, Verb.RETRY, Verb.RESUME, Verb.RESUME, Verb.RESUME)
 
 ON_PARTNERS = ("hanging", "fork", "stall")
 
@@ -156,21 +174,25 @@ def make_schedule(seed: int, steps: int) -> Schedule:
 
 
 def _draw(random: Random, file: FleetFile, calm: int) -> Step:
-    kinds = ("pass", "break", "edit", "crash", "freeze", "hand", "act")
-    (kind,) = random.choices(kinds, weights=(40 * calm, 10, 4, 3, 1, 2, 2))
+    kinds = ("pass", "break", "edit", "crash", "freeze", "hand", "act", "say")
+    (kind,) = random.choices(kinds, weights=(40 * calm, 10, 4, 3, 1, 2, 2, 3))
     match kind:
         case "break":
             return _draw_fault(random, file)
         case "edit":
             return Edit(edit_fleet(file, random))
         case "crash":
-            return Crash(random.choice(("effect", "write")), random.choice((1, 1, 2, 3, 5, 8)), random.random() < 0.5)
+            count, orphans, after = random.choice((1, 1, 2, 3, 5, 8)), random.random() < 0.5, random.random() < 0.5
+            return Crash(random.choice(("effect", "write")), count, orphans, after)
         case "freeze":
             return Freeze(random.choice((30, 90, 300)))
         case "hand":
             return Hand(random.choice(("delete", "stop", "kill")), random.choice(relays_of(file)))
         case "act":
             return Act(random.choice(("confirm", "confirm", "pin", "unpin", "apply anew")))
+        case "say":
+            verb = random.choice(VERBS)
+            return Say(verb, random.choice(relays_of(file)) if verb is Verb.RETRY else "")
         case _:
             return Pass(random.choice((20, 60, 60, 300, 900)))
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 from random import Random
 
 from orchestrator.errors import FleetError, PlanRefused
-from orchestrator.execution.cycle import Ending
+from orchestrator.execution.cycle import Ending, Round
 from orchestrator.execution.execute import Event
+from orchestrator.planning.findings import Level
 from orchestrator.rendering.values import Templates
 from orchestrator.simulation.between_looks import Frozen, Interrupted, StoryClock
 from orchestrator.simulation.controllers import Controller, MortalStore
@@ -37,7 +38,7 @@ class Stage:
         self._file = file
         self._clock = StoryClock()
         self._world = World(self._clock, self._draw_durations(), bad_releases())
-        self._store = MemoryStore(FLEET)
+        self._store = MemoryStore(FLEET, publish=self._publish)
         self._confirmed: frozenset[str] = frozenset()
         self._asked: frozenset[str] = frozenset()
         self._oracle = Oracle(self._world, self._rules())
@@ -53,8 +54,8 @@ class Stage:
         """Let one controller apply the fleet file, until it settles or something ends it."""
         self._controllers += 1
         self._store.save_confirmations(self._confirmed)
-        self._oracle.rules = self._rules()
-        store = MortalStore(self._store, self._oracle.note_published)
+        self._oracle.note_rules(self._rules())
+        store = MortalStore(self._store)
         wanted = make_wanted(self._file, self._templates)
         holder = f"controller {self._controllers}"
         controller = Controller(holder, wanted, self._world, self._oracle, store, self._duration, self._hear)
@@ -79,6 +80,7 @@ class Stage:
             return ending
         finally:
             self._controller = None
+            self._asked |= _list_asked(controller.last)
         return None
 
     def _bury(self, controller: Controller) -> None:
@@ -92,7 +94,7 @@ class Stage:
     def _freeze(self, controller: Controller, seconds: int) -> None:
         """Let it stand still; the next one waits for the lease, and the frozen one wakes up beside it."""
         self._note(lambda: f"{controller.holder} freezes for {seconds} s")
-        self._world.crash_at, self._crash, controller.store.die_before_write = None, None, None
+        self._world.crash_at, self._crash, controller.store.writes_left = None, None, None
         self._clock.delay(timedelta(seconds=seconds))
         self._clock.pass_by(controller.wanted.spec.controller.lease.total_seconds() + 1)
 
@@ -123,12 +125,20 @@ class Stage:
         spec = make_wanted(self._file, self._templates).spec
         return rules_of(spec, self._confirmed, frozenset((UNVERIFIABLE | MISLABELLED).values()))
 
+    def _publish(self, names: frozenset[str]) -> None:
+        self._oracle.note_published(names)
+        self._world.publish(names)
+
     def _draw_durations(self) -> Durations:
         draw = self._random.choice
         return Durations(
             boot=timedelta(seconds=draw((20, 40, 90))),
             stop=timedelta(seconds=draw((5, 20, 60))),
             replay=timedelta(seconds=draw((20, 60, 240))),
+            unclean_replay=timedelta(seconds=draw((60, 180, 600))),
+            long_replay=timedelta(seconds=draw((600, 2400))),
+            well=timedelta(seconds=draw((20, 120))),
+            regain=timedelta(seconds=draw((5, 30, 60))),
             unseen=timedelta(seconds=draw((0, 0, 10, 40))),
         )
 
@@ -146,6 +156,16 @@ class Stage:
         if self._tell:
             seconds = (self._clock.now() - BEGINNING).total_seconds()
             self._story.append(f"{seconds:8.0f} s  {text()}")
+
+
+def _list_asked(last: Round | None) -> frozenset[str]:
+    """Name the confirmations that a rollout waits for before it begins."""
+    view = last.plan.rollout if last is not None else None
+    return (
+        frozenset(f.name for f in view.findings if f.level is Level.REFUSES and f.name)
+        if view is not None
+        else frozenset()
+    )
 
 
 def bad_releases() -> Faults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,10 +11,20 @@ from orchestrator.fleet.record import Attempt, Evidence, FleetRecord, Identity, 
 from orchestrator.fleet.rollout import Bundle, Order, RolloutEvent, RolloutRecord, Verb
 
 
-class MemoryStore:
-    """A StorePort without a disk."""
+def publish_nowhere(_names: frozenset[str]) -> None:
+    """Leave it at the record."""
 
-    def __init__(self, fleet: str, store_id: str = "simulated") -> None:
+
+class MemoryStore:
+    """A StorePort without a disk. What it says is published, consumers find: it publishes that as well."""
+
+    def __init__(
+        self,
+        fleet: str,
+        store_id: str = "simulated",
+        publish: Callable[[frozenset[str]], None] = publish_nowhere,
+    ) -> None:
+        self._publish = publish
         self._record = FleetRecord(store_id, fleet, None)
         self._lease: Lease | None = None
         self._events: list[RolloutEvent] = []
@@ -64,6 +74,7 @@ class MemoryStore:
         """Replace what looks have seen of the chain."""
         if self._record.evidence == before:
             self._record = replace(self._record, evidence=evidence)
+            self._publish(evidence.published)
 
     def save_pin(self, pin: Pin | None) -> None:
         """Replace the operator's word about the chain."""

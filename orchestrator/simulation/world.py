@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import HostFacts, UnitState
 from orchestrator.simulation.chain import Branch, SimulatedChain
-from orchestrator.simulation.faults import MOST_STARTS, RESTART_AFTER, WELL_FOR, ReleaseFault
+from orchestrator.simulation.faults import MOST_STARTS, RESTART_AFTER, ReleaseFault
 from orchestrator.simulation.machines import Effect, Machines, SimulatedHost
 
 RUNNING = (UnitState.ACTIVE, UnitState.DEACTIVATING)
@@ -103,7 +103,7 @@ class World(Machines):
         self.witness(Effect.START, host)
         host.restarts = 0
         host.running_restart, host.running_reload = host.written_restart, host.written_reload
-        host.running_release = host.release
+        host.running_release, host.running_settings = host.release, host.settings
         self._begin(host, at)
 
     def kill_node(self, host: SimulatedHost) -> None:
@@ -131,7 +131,7 @@ class World(Machines):
         fault = self.fault_of(host)
         if fault is ReleaseFault.REPLAYS_LONG:
             host.replays_for = self.durations.long_replay
-        well_until = int((at + host.replays_for + WELL_FOR).timestamp())
+        well_until = int((at + host.replays_for + self.durations.well).timestamp())
         if fault is ReleaseFault.FORKS:
             self.chain.branches[relay] = Branch(f"branch of {host.release[:8]}", well_until)
             self.made_by_release.add(relay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from orchestrator.execution.cycle import Round, save_evidence
+from orchestrator.execution.cycle import Round, save_evidence, save_rollout
 from orchestrator.fleet.record import Pin
 from orchestrator.planning.plan import Deploy, Phase
 from orchestrator.simulation.chain import SLOTS_A_BLOCK, Branch
@@ -34,6 +34,7 @@ class Vigil:
         for _ in range(times):
             self.made.world.clock.wait(LOOK_SECONDS, until=lambda: False)
             found = self.made.look()
+            save_rollout(self.made.store, found)
             save_evidence(self.made.store, found)
             telling = frozenset(_tell(found))
             for text in sorted(telling - self.told):

@@ -30,6 +30,7 @@ class Story:
     told: int = 0
     waiting: frozenset[str] = frozenset()
     served: int | None = None
+    draining: frozenset[str] = frozenset()
 
     def apply(self, holder: str) -> None:
         self.made.report = self.note
@@ -59,9 +60,24 @@ class Story:
         waiting = frozenset(f"{h.relay} {h.wanted} waits: {h.because}" for h in found.plan.holds if not h.passes)
         self.lines += [f"{self.seconds():6.0f} s  {text}" for text in sorted(waiting - self.waiting)]
         self.waiting = waiting
+        self.tell_rollout(found)
         if (count := len(serving(self.made.world))) != self.served:
             self.served = count
             self.lines.append(f"{self.seconds():6.0f} s  == {count} serve")
+
+    def tell_rollout(self, found: Round) -> None:
+        if (rollout := found.plan.rollout) is None:
+            return
+        for event in rollout.events:
+            self.lines.append(f"{self.seconds():6.0f} s  -- {event.version} {event.what}: {event.text}".rstrip(": "))
+            if event.what == "started":
+                waves = (f"{wave.title}: {', '.join(wave.relays)} ({wave.why})" for wave in rollout.waves)
+                self.lines += [f"{self.seconds():6.0f} s     {text}" for text in waves]
+        draining = frozenset(f"{h.relay} drains: {h.because}" for h in found.plan.holds if h.wanted == "drain")
+        self.lines += [
+            f"{self.seconds():6.0f} s  {text}" for text in sorted(draining) if text.split()[0] not in self.draining
+        ]
+        self.draining = frozenset(text.split()[0] for text in draining)
 
     def tell_events(self) -> None:
         for seconds, event in self.made.events[self.told :]:

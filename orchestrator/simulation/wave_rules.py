@@ -1,0 +1,286 @@
+"""What the oracle holds of rollouts: who may be made what, when. Shares no code with the planner, and sees the world alone.
+
+What a node is made with (its *make*: release, settings, image, instance type) is read from its host. From the fleet file come how many
+canaries there are, how long they and the others bake, in which order regions go, and how long a relay drains. From that alone
+follows, whenever a relay is deployed with another make than it had:
+
+1. *Canaries.* A make is proven once every wanted relay that it was given to has served with it for `canary_bake` without a break, in
+   looks that could tell. Until then at most `canaries` relays have it (without canaries: of those taken out of service for it, one wave's
+   worth, a third of each region and at least one; by region: of the largest). What the first relays of a fleet are made with needs no proof.
+2. *Waves.* Of the relays that were taken out of service for a make, at most a third of their region, but at least one, have not
+   served with it for `bake` without a break; by region, they are all of one region. A make that the whole fleet has served with
+   before is free of that, and so is a relay that is down anyway.
+3. *Failures.* Once a relay has visibly failed for what its release does (below), nobody further is given that make, whatever the way,
+   until an operator says `resume` or `retry`. The failed relay itself may be started again with it.
+4. *Orders.* After `pause` or `halt` no relay that serves is made what the fleet file asks for, until `resume`, `retry`, or another wish.
+5. *Partners.* While a partner that was asked does not answer, no relay that serves is given a make that is not known to be good.
+6. *Drain.* A relay that serves is stopped only when it has not been published for `drain_time`.
+
+A failure is visible when looks have inspected the relay's host long after it began: see `_why_visibly_failed`. Rules are judged by what
+there was at the look by which an effect was decided, with the exceptions of `oracle.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from orchestrator.fleet.observation import InstanceState, UnitState
+from orchestrator.fleet.rollout import Verb
+from orchestrator.simulation.faults import ReleaseFault
+from orchestrator.simulation.glance import Glance
+from orchestrator.simulation.machines import SimulatedHost
+from orchestrator.simulation.rules import Make, Rules
+from orchestrator.simulation.world import World
+
+SHARE_OF_A_REGION = 3
+
+LOOKS_TO_SEE = 4
+"""In so many looks a failure was there to be seen before a controller is blamed for not having seen it."""
+
+TIME_TO_SEE = timedelta(minutes=2)
+"""The same in time, beyond the deadline in force."""
+
+
+@dataclass(slots=True)
+class WaveRules:
+    """Keeps what it needs to judge, and tells of breaches."""
+
+    world: World
+    tell: Callable[[str], None]
+    given: dict[str, Make] = field(default_factory=dict)
+    """Relay → what its host was last deployed with."""
+    taken: dict[str, tuple[Make, timedelta]] = field(default_factory=dict)
+    """Relay → what it was taken out of service for and has not baked yet, and for how long it has to."""
+    served_since: dict[str, tuple[Make, datetime]] = field(default_factory=dict)
+    first: set[Make] = field(default_factory=set)
+    """What relays were made with when nobody was made otherwise."""
+    proven: set[Make] = field(default_factory=set)
+    whole: set[Make] = field(default_factory=set)
+    """What every wanted relay has served with at the same time."""
+    failing: dict[tuple[str, Make], tuple[datetime, int]] = field(default_factory=dict)
+    """Since when a failure could be seen, and in how many looks."""
+    failed: dict[Make, tuple[datetime, str]] = field(default_factory=dict)
+    """Since when it is visible that a make has failed, and on whom."""
+    stopped_at: datetime | None = None
+    """When an operator said that nobody further is to be updated."""
+    left_names_at: dict[str, datetime] = field(default_factory=dict)
+    published: frozenset[str] = frozenset()
+    largest: dict[str, int] = field(default_factory=dict)
+    """Region → most relays that it was ever to have."""
+    alike: bool = True
+    """Whether all regions are to have the same image and instance type."""
+
+    # --- what it is told ---------------------------------------------------------------------------------------------
+
+    def note_rules(self, before: Rules, rules: Rules) -> None:
+        """Another fleet file is in force; another wish ends what an operator had stopped."""
+        if before.wish != rules.wish:
+            self.stopped_at = None
+        self.alike = all(made.image for made in rules.wish)
+        for region in set(rules.wanted.values()):
+            self.largest[region] = max(self.largest.get(region, 0), list(rules.wanted.values()).count(region))
+
+    def note_order(self, verb: Verb) -> None:
+        """Keep what an operator asked for."""
+        if verb in (Verb.PAUSE, Verb.HALT):
+            self.stopped_at = self.stopped_at or self.world.clock.now()
+        if verb in (Verb.RESUME, Verb.RETRY):
+            self.stopped_at = None
+            self.failed.clear()
+            self.failing.clear()
+
+    def note_published(self, names: frozenset[str]) -> None:
+        """Keep since when relays are out of the names."""
+        now = self.world.clock.now()
+        for relay in self.published - names:
+            self.left_names_at[relay] = now
+        self.published = names
+
+    def note_look(self, glance: Glance) -> None:
+        """Keep who serves with what since when, and who can be seen to have failed."""
+        now, rules = self.world.clock.now(), glance.rules
+        current = self._current_hosts()
+        answers = glance.serving | glance.told_to_serve
+        for relay, host in current.items():
+            made = self.running_make(host)
+            if relay in answers:
+                if self.served_since.get(relay, (None, now))[0] != made:
+                    self.served_since[relay] = (made, now)
+            elif relay in glance.inspected:
+                self.served_since.pop(relay, None)
+            if relay in glance.inspected:
+                self._note_failure(host, made, glance)
+        for relay, (made, bake) in list(self.taken.items()):
+            if relay not in rules.wanted or self.given.get(relay) != made or self._has_baked(relay, made, bake):
+                del self.taken[relay]
+        self._note_proofs(rules)
+
+    def _note_proofs(self, rules: Rules) -> None:
+        given: dict[Make, list[str]] = {}
+        for relay, made in self.given.items():
+            if relay in rules.wanted:
+                given.setdefault(made, []).append(relay)
+        for made, relays in given.items():
+            if all(self._has_baked(relay, made, rules.canary_bake) for relay in relays):
+                self.proven.add(made)
+            if made in self.first and any(self._has_baked(relay, made, timedelta()) for relay in relays):
+                self.proven.add(made)
+            if len(relays) == len(rules.wanted) and all(self._has_baked(relay, made, timedelta()) for relay in relays):
+                self.whole.add(made)
+
+    def _has_baked(self, relay: str, made: Make, bake: timedelta) -> bool:
+        served = self.served_since.get(relay)
+        return served is not None and served[0] == made and self.world.clock.now() - served[1] >= bake
+
+    # --- failures ----------------------------------------------------------------------------------------------------
+
+    def _note_failure(self, host: SimulatedHost, made: Make, glance: Glance) -> None:
+        relay, now = host.instance.relay, self.world.clock.now()
+        if self._why_visibly_failed(host, glance) is None:
+            self.failing.pop((relay, made), None)
+            return
+        since, looks = self.failing.get((relay, made), (now, 0))
+        self.failing[relay, made] = since, looks + 1
+        if looks + 1 >= LOOKS_TO_SEE and made not in self.failed:
+            self.failed[made] = now, relay
+
+    def _why_visibly_failed(self, host: SimulatedHost, glance: Glance) -> ReleaseFault | None:
+        """Return what is wrong with a node if an inspection and a probe can tell by now that it is the release's doing."""
+        world, fault = self.world, self.world.fault_of(host)
+        if fault is None or host.node_started is None or host.node_stops_at is not None:
+            return None
+        late = glance.rules.progress_deadline + TIME_TO_SEE
+        silent_for = world.clock.now() - (host.node_started + host.replays_for)
+        honest = host.instance.relay not in world.faults.told_by_probe
+        match fault:
+            case ReleaseFault.NEVER_STARTS:
+                return fault if world.unit_state(host) is UnitState.FAILED else None
+            case ReleaseFault.WRONG_MAGIC:
+                return fault if honest and world.serves(host) else None
+            case ReleaseFault.NEVER_LISTENS | ReleaseFault.HANGS:
+                return fault if honest and silent_for > late else None
+            case ReleaseFault.FORKS | ReleaseFault.GOES_STALE | ReleaseFault.REPLAYS_LONG:
+                return None  # whether a chain is wrong, or a replay too long, is a matter of judgement
+
+    # --- judgements --------------------------------------------------------------------------------------------------
+
+    def judge_deploy(self, host: SimulatedHost, glance: Glance | None, decided: datetime, *, serves: bool) -> None:
+        """Judge one relay that is about to start with what lies on its disk; `serves`: it is taken out of service for that."""
+        relay, made = host.instance.relay, self.make_on_disk(host)
+        before = self.given.get(relay)
+        if glance is not None and relay in glance.rules.wanted:
+            self._judge_failed(relay, made, before, decided, glance.rules)
+            if before != made:
+                self._judge_canaries(relay, made, glance.rules)
+            if serves and self.running_make(host) != made:
+                self._judge_orders(relay, made, decided, glance.rules)
+                self._judge_partners(relay, made, glance)
+                self._judge_waves(relay, made, glance.rules)
+                canary = glance.rules.canaries > 0 and made not in self.proven
+                self.taken[relay] = made, glance.rules.canary_bake if canary else glance.rules.bake
+        self.given[relay] = made
+
+    def _judge_canaries(self, relay: str, made: Make, rules: Rules) -> None:
+        counted = self.given if rules.canaries else {name: has for name, (has, _) in self.taken.items()}
+        others = sorted(name for name, has in counted.items() if has == made and name in rules.wanted and name != relay)
+        otherwise = [name for name, has in self._list_alive(rules).items() if has != made]
+        if not otherwise or made in self.first:
+            self.first.add(made)
+            return
+        most = rules.canaries or self._wave_worth(rules)
+        if made not in self.proven and len(others) >= most:
+            self.tell(
+                f"{relay} is given {self._name(made, rules)} though {len(others)} of {most} that may have it "
+                f"({', '.join(others)}) have not served out their {rules.canary_bake.total_seconds():.0f} s"
+            )
+
+    def _wave_worth(self, rules: Rules) -> int:
+        shares = [self._share(region) for region in set(rules.wanted.values())]
+        return max(shares) if rules.by_region else sum(shares)
+
+    def _share(self, region: str) -> int:
+        return max(1, self.largest.get(region, 0) // SHARE_OF_A_REGION)
+
+    def _judge_waves(self, relay: str, made: Make, rules: Rules) -> None:
+        if made in self.whole:
+            return
+        region = rules.wanted[relay]
+        unbaked = sorted(
+            name for name, (has, _) in self.taken.items() if has == made and name != relay and name in rules.wanted
+        )
+        here = [name for name in unbaked if rules.wanted[name] == region]
+        if len(here) >= self._share(region):
+            self.tell(
+                f"{relay} is taken for {self._name(made, rules)} though {', '.join(here)} of its region have not baked"
+            )
+        elsewhere = [name for name in unbaked if rules.wanted[name] != region]
+        if rules.by_region and made in self.proven and elsewhere:
+            self.tell(
+                f"{relay} is taken for {self._name(made, rules)} though {', '.join(elsewhere)} of another region have not baked"
+            )
+
+    def _judge_failed(self, relay: str, made: Make, before: Make | None, decided: datetime, rules: Rules) -> None:
+        since, failed_on = self.failed.get(made, (decided, ""))
+        if failed_on and since < decided and before != made:
+            self.tell(f"{relay} is given {self._name(made, rules)}, which has failed on {failed_on}")
+
+    def _judge_orders(self, relay: str, made: Make, decided: datetime, rules: Rules) -> None:
+        if made in rules.wish and self.stopped_at is not None and self.stopped_at < decided:
+            self.tell(f"{relay} is taken for {self._name(made, rules)} though an operator has stopped that")
+
+    def _judge_partners(self, relay: str, made: Make, glance: Glance) -> None:
+        if glance.partners_out and made not in self.whole | self.first:
+            out = ", ".join(sorted(glance.partners_out))
+            self.tell(f"{relay} is taken for {self._name(made, glance.rules)} though partners do not answer ({out})")
+
+    def judge_drain(self, relay: str, rules: Rules) -> None:
+        """Judge one relay that serves and is about to be stopped."""
+        if rules.drain_time is None:
+            return
+        if relay in self.published:
+            self.tell(f"{relay} is stopped while consumers find it")
+            return
+        since = self.left_names_at.get(relay)
+        out_for = self.world.clock.now() - since if since is not None else rules.drain_time
+        if out_for < rules.drain_time:
+            self.tell(
+                f"{relay} is stopped {out_for.total_seconds():.0f} s after it left the names, "
+                f"not {rules.drain_time.total_seconds():.0f} s"
+            )
+
+    # --- the world ---------------------------------------------------------------------------------------------------
+
+    def _current_hosts(self) -> Mapping[str, SimulatedHost]:
+        """Return the host of each relay whose node was started last."""
+        current: dict[str, SimulatedHost] = {}
+        for host in self.world.hosts.values():
+            if host.gone_at is None and host.node_started is not None:
+                current[host.instance.relay] = host
+        return current
+
+    def _list_alive(self, rules: Rules) -> Mapping[str, Make]:
+        """Return what every wanted relay whose node runs was started with."""
+        current = self._current_hosts().items()
+        alive = {relay: host for relay, host in current if relay in rules.wanted}
+        return {
+            relay: self.running_make(host)
+            for relay, host in alive.items()
+            if host.instance.state is InstanceState.RUNNING
+        }
+
+    def running_make(self, host: SimulatedHost) -> Make:
+        """Return what a node was started with."""
+        return Make(host.running_release, host.running_settings, *self._kind(host))
+
+    def make_on_disk(self, host: SimulatedHost) -> Make:
+        """Return what a node would start with."""
+        return Make(host.release, host.settings, *self._kind(host))
+
+    def _kind(self, host: SimulatedHost) -> tuple[str, str]:
+        return (host.instance.image, host.instance.instance_type) if self.alike else ("", "")
+
+    @staticmethod
+    def _name(made: Make, rules: Rules) -> str:
+        return f"{rules.versions.get(made.release, made.release[:8])} with soft limit {made.settings}"
