@@ -186,7 +186,7 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
     """Settle the relays whose bake is over; halt if one is worse than the others, pause if that cannot be told."""
     rollout = wished.rollout
     names = {name for wave in waves for name in wave}
-    trusted = is_trusted(rollout)
+    trusted = is_trusted(rollout) or rollout.state is RolloutState.COMPLETE  # then nobody waits for a verdict
     settling = dict(settle_relays(names, footings, look, comparing=not trusted))
     worse: dict[str, str] = {}
     doubtful: dict[str, str] = {}
@@ -203,7 +203,7 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
         elif answer.verdict == "worse" or look.now - found.since > bake + look.spec.rollout.progress_deadline:
             worse[name] = answer.text
     wished = replace(wished, record=replace(wished.record, settling=settling))
-    if worse and rollout.state is not RolloutState.COMPLETE:
+    if worse:
         return fail_wish(wished, worse, footings, look, updated=True)
     if doubtful and rollout.state is RolloutState.RUNNING:
         name, why = min(doubtful.items())

@@ -64,7 +64,7 @@ def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecor
     done = record.current is not None and record.current.state is RolloutState.COMPLETE
     restarts: dict[str, Restart] = {}
     durations = list(record.durations)
-    for name, before in record.restarts.items():
+    for name, before in sorted(record.restarts.items()):
         if name not in footings:
             continue
         footing = footings[name]
