@@ -29,7 +29,7 @@ from orchestrator.planning.mesh import plan_mesh, relay_addresses, render_mesh
 from orchestrator.planning.notes import add_notes
 from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Launch, Phase, Plan, RelayView, Stop
 from orchestrator.planning.reload_notes import find_reachable, why_reload_not_taken
-from orchestrator.planning.replacing import plan_idle_successor
+from orchestrator.planning.replacing import is_other_kind, plan_idle_successor
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.rollout import Course, steer_rollout
 from orchestrator.planning.rollout_report import UPDATE, report_rollout, wait_for_rollout
@@ -165,7 +165,9 @@ def _list_unstaged(
     for slot in slots:
         name = slot.relay.name
         facts = look.seen.hosts.get(slot.current.instance_id) if slot.current is not None else None
-        if isinstance(facts, HostFacts) and facts.prepared:
+        # What is about to be replaced by another instance needs nothing any more.
+        goes = slot.current is not None and is_other_kind(slot.current, course.kinds[name])
+        if isinstance(facts, HostFacts) and facts.prepared and not goes:
             goals = [course.rendered[name], *([wish[name]] if course.stages_wish else [])]
             wanted = {part for goal in goals for part in (goal.release.sha256, goal.network_digest)}
             if not wanted <= facts.staged:

@@ -13,6 +13,7 @@ from orchestrator.fleet.generations import follows
 from orchestrator.fleet.observation import ElasticAddress, HostFacts, Instance, InstanceState, UnitState, Volume
 from orchestrator.planning.assess import STOPPED, Slot, is_identified, why_dead
 from orchestrator.planning.budget import Budget
+from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.look import GONE, Look
 from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Release, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
@@ -69,6 +70,8 @@ def plan_surplus(
                 step = Hold(instance.relay, "stop", f"{reason}; {full}")
             elif isinstance(step, Stop):
                 budget = budget.take(instance.relay, instance.region)
+                facts = _facts(look.seen.hosts, instance)
+                step = (wait_for_drain(instance.relay, reason, facts, look) if facts is not None else None) or step
             steps.append(step)
     return views, steps, budget
 

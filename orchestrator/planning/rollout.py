@@ -29,7 +29,15 @@ from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Kind, RelayView
 from orchestrator.planning.preflight import Finding, check_release_step
 from orchestrator.planning.retries import GIVE_UP_AFTER
-from orchestrator.planning.settling import bake_time, follow_restarts, gets_on, has_baked, settle_relays, why_failed
+from orchestrator.planning.settling import (
+    bake_time,
+    follow_restarts,
+    gets_on,
+    has_baked,
+    has_measure,
+    settle_relays,
+    why_failed,
+)
 from orchestrator.planning.trust import Judgement
 from orchestrator.planning.waves import Links
 from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves, take_up_wish
@@ -196,7 +204,12 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
         if found.settled or leaves or not footings[name].healthy or not has_baked(found, bake, look):
             continue
         answer = judge_bake(found)
-        if bake is None or len(footings) == 1 or name in rollout.vouched or answer.verdict == "no worse":
+        if (
+            bake is None
+            or not has_measure(name, footings, settling)
+            or name in rollout.vouched
+            or answer.verdict == "no worse"
+        ):
             settling[name] = replace(found, settled=True)
         elif answer.verdict == "inconclusive":
             doubtful[name] = answer.text

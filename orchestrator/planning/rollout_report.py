@@ -36,8 +36,10 @@ def wait_for_rollout(course: Course, view: RelayView, look: Look) -> Hold | None
         return Hold(view.name, UPDATE, gate)
     waved = any(view.name in wave for wave in course.waves)
     settling = course.record.settling.get(view.name)
-    if not course.runs or not waved or (settling is not None and settling.settled):
+    if not waved or (settling is not None and settling.settled) or course.rollout.state is RolloutState.COMPLETE:
         return None
+    if not course.runs:
+        return Hold(view.name, BAKE, f"the rollout is {course.rollout.state.value}: {course.rollout.because}")
     because = (
         _describe_bake(course.footings[view.name], course, look) if settling is not None else "it has to serve first"
     )

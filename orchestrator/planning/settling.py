@@ -100,6 +100,15 @@ def why_failed(footing: Footing, told: Restart | None, judged: Judgement, look: 
     return _why_too_slow(told, look) or _why_stuck(footing, told, look)
 
 
+def has_measure(name: str, footings: Mapping[str, Footing], settling: Mapping[str, Settling]) -> bool:
+    """Whether there is anybody, well or not, that a relay could be measured by: not yet updated, or proven."""
+    return any(
+        not footing.arrived or other not in settling or settling[other].settled
+        for other, footing in footings.items()
+        if other != name
+    )
+
+
 def gets_on(told: Restart, look: Look) -> bool:
     """Whether a relay was told to restart, or showed progress since, not too long ago."""
     return look.now - max(told.at, told.marked_at or told.at) <= look.spec.rollout.progress_deadline
