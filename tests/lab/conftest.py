@@ -17,6 +17,7 @@ import pytest
 from orchestrator.lab.cloud.places import LAB_REGIONS
 from orchestrator.lab.running import start_lab, stop_lab
 from tests.lab_fleet import ROOT, SMALL, Fleet, make_fleet, quicken_network
+from tests.lab_rollout import quicken_rollouts
 
 KEEP = "GENESIS_TEST_LAB_KEEP"
 FOLDERS = Path("/var/lib/genesis-fleet/tests")
@@ -94,5 +95,14 @@ def wide(stage: Stage) -> Fleet:
     network = FOLDERS / "wide-network"
     quicken_network(NETWORK, network, slot_seconds=0.1)
     fleet = stage.enter("wide", dict.fromkeys(LAB_REGIONS, 5), network)
+    fleet.converge()
+    return fleet
+
+
+@pytest.fixture(scope="session")
+def rolling(stage: Stage) -> Fleet:
+    """A small fleet whose rollouts are quick, serving on the oldest release."""
+    fleet = stage.enter("roll", SMALL)
+    fleet.variant("fleet", quicken_rollouts)
     fleet.converge()
     return fleet
