@@ -68,7 +68,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, help="try only so many, chosen at random")
     parser.add_argument("--seed", type=int, default=0, help="by this seed")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--tests", nargs="+", default=TESTS, metavar="FOLDER", help="where tests are looked for")
+    parser.add_argument("--tests", nargs="+", default=TESTS, metavar="PATH", help="folders or files of tests")
     parser.add_argument("--patience", type=float, default=20.0, help="seconds of tests for one mistake, at most")
     parser.add_argument("--entries", action="store_true", help="print unexplained survivors as entries of the file")
     asked = parser.parse_args()
@@ -114,6 +114,10 @@ def _try(mutants: Sequence[Mutant], asked: argparse.Namespace, explained: Collec
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         _say(f"pytest gave up: {code!r}; `{sys.executable} -m pytest --collect-only` says why")
     return tried
+
+
+def _list_files(place: Path) -> Sequence[Path]:
+    return sorted(place.rglob("test_*.py")) if place.is_dir() else [place]
 
 
 def _may_reach(path: Path) -> bool:
