@@ -70,7 +70,10 @@ def _show_draining(view: RelayView, steps: Sequence[Action | Hold]) -> RelayView
     because = next(
         (s.because for s in steps if isinstance(s, Hold) and s.relay == view.name and s.wanted == DRAIN), None
     )
-    return view if because is None else replace(view, phase=Phase.DRAINING, reason=because)
+    if because is None:
+        return view
+    # Who leaves for good goes on counting as such: the checks of a plan count the retirements in it.
+    return replace(view, phase=view.phase if view.retiring else Phase.DRAINING, reason=because)
 
 
 def _dark_warnings(dark: frozenset[str]) -> Iterable[str]:

@@ -172,10 +172,12 @@ def is_moving(now: Situation) -> bool:
 def list_withheld(now: Situation, look: Look) -> frozenset[str]:
     """Name the relays that were updated and have not served in enough looks since: not published yet.
 
-    Who has settled once is as good as any other: if it falls out later, trust and floor decide.
+    Who has settled once is as good as any other: if it falls out later, trust and floor decide. Nobody comes in while work that
+    takes it out is under way either, though its node may answer before and after.
     """
-    settling = now.wished.record.settling
-    return frozenset(
+    settling, published = now.wished.record.settling, look.record.evidence.published
+    busy = {name for name, work in look.seen.in_flight.items() if work.disturbs and name not in published}
+    return frozenset(busy) | frozenset(
         name
         for wave in now.waves
         for name in wave

@@ -46,10 +46,11 @@ def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, da
     before = look.record.rollout.draining
     if not before:
         return dict.fromkeys(sorted(_name_draining(steps, before)), look.now)
-    hosts = look.seen.hosts
+    hosts, instances = look.seen.hosts, look.seen.cloud.instances
     busy = {name for name, work in look.seen.in_flight.items() if work.disturbs}
-    busy |= {i.relay for i in look.seen.cloud.instances if _is_disturbed(hosts.get(i.instance_id))}
-    silent = {relay.name for relay in wanted_relays(look.spec)} - _name_answering(look)
+    busy |= {i.relay for i in instances if _is_disturbed(hosts.get(i.instance_id))}
+    there = {relay.name for relay in wanted_relays(look.spec)} | {i.relay for i in instances}
+    silent = there - _name_answering(look)
     names = {*_name_draining(steps, before), *(before.keys() & (busy | silent))}
     return {name: before.get(name, look.now) for name in sorted(names)}
 

@@ -16,11 +16,22 @@ from orchestrator.spec.model import FleetSpec
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted, whole: the fleet file, the network's files, the templates."""
+    """What is wanted, whole: the fleet file, the network's files, the templates.
+
+    Its hash is computed once: what follows from it alone is remembered by it, and asked for in every look.
+    """
 
     spec: FleetSpec
     network: NetworkFiles
     templates: Templates
+    fingerprint: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Frozen models with dictionaries in them have no hash of their own; equal ones have the same text.
+        object.__setattr__(self, "fingerprint", hash((self.spec.model_dump_json(), self.network.digest)))
+
+    def __hash__(self) -> int:
+        return self.fingerprint
 
 
 GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from orchestrator.fleet.generations import pick_standing
 from orchestrator.fleet.observation import Observation
@@ -12,12 +14,12 @@ from orchestrator.planning.look import GONE, Wanted
 from orchestrator.planning.topology import pick_neighbours, pick_partners
 from orchestrator.rendering.relay import render_relay
 from orchestrator.rendering.values import AccessPoint, RelayNeighbours, RenderedRelay
-from orchestrator.spec.model import FleetSpec
+from orchestrator.spec.model import FleetSpec, TopologySpec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """Who names whom, by name."""
+    """Who names whom, by name. Compared by what it is, not by what is in it: `plan_mesh` returns the same for the same."""
 
     relays: tuple[Relay, ...]
     """Every wanted relay, also those that nobody is to name."""
@@ -35,12 +37,19 @@ def plan_mesh(
     So are those that are not `reachable`, if it is told who is: a relay that has no address yet takes nobody's place.
     """
     relays = wanted_relays(spec)
-    wanted = spec.topology
-    trusted = [r for r in relays if r.name not in untrusted and (reachable is None or r.name in reachable)]
+    named = tuple(r for r in relays if r.name not in untrusted and (reachable is None or r.name in reachable))
+    return _plan_mesh(relays, named, spec.topology, tuple(partner.name for partner in spec.partners))
+
+
+# A look plans from the same relays as the one before, unless one came, went or is quarantined.
+@lru_cache(maxsize=64)
+def _plan_mesh(
+    relays: tuple[Relay, ...], named: tuple[Relay, ...], wanted: TopologySpec, partners: tuple[str, ...]
+) -> Mesh:
     return Mesh(
         relays,
-        pick_neighbours(trusted, wanted.neighbours, wanted.connectivity),
-        pick_partners(relays, [partner.name for partner in spec.partners], wanted.partners_per_relay),
+        pick_neighbours(named, wanted.neighbours, wanted.connectivity),
+        pick_partners(relays, partners, wanted.partners_per_relay),
     )
 
 
@@ -54,9 +63,14 @@ def render_fleet(
 
 def render_mesh(wanted: Wanted, mesh: Mesh, addresses: Mapping[str, str]) -> Mapping[str, RenderedRelay]:
     """Render every relay of a mesh, by name. Neighbours without an address are left out until they have one."""
-    spec = wanted.spec
+    return _render_mesh(wanted, mesh, tuple(sorted(addresses.items())))
+
+
+@lru_cache(maxsize=64)
+def _render_mesh(wanted: Wanted, mesh: Mesh, known: tuple[tuple[str, str], ...]) -> Mapping[str, RenderedRelay]:
+    spec, addresses = wanted.spec, dict(known)
     partner_points = {p.name: AccessPoint(p.address, p.port) for p in spec.partners}
-    return {
+    rendered = {
         relay.name: render_relay(
             spec,
             wanted.network,
@@ -74,6 +88,7 @@ def render_mesh(wanted: Wanted, mesh: Mesh, addresses: Mapping[str, str]) -> Map
         )
         for relay in mesh.relays
     }
+    return MappingProxyType(rendered)
 
 
 def relay_addresses(spec: FleetSpec, seen: Observation) -> Mapping[str, str]:

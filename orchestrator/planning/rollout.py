@@ -66,6 +66,8 @@ class Course:
     """Relay → what its instance is to be."""
     gates: Mapping[str, str]
     """Relay → why it may not be taken yet, for those that are not what is wished."""
+    barred: Mapping[str, str]
+    """Those of them that would be taken for the wish, or cannot go back; the others may be made again what they are to stay."""
     moving: bool
     """Whether time alone may open the next wave."""
     withheld: frozenset[str]
@@ -112,6 +114,8 @@ def steer_rollout(
     now = Situation(wished, waves, open_wave, footings, bundles, network, why_stopped(wished, findings, look))
     allowed = list_allowed(now, look)
     aims = {name: pick_aim(footing, now, allowed) for name, footing in footings.items()}
+    gates = list_gates(now, aims, allowed)
+    going_back = frozenset(name for name, footing in footings.items() if goes_back(footing, aims[name]))
     return Course(
         rollout=wished.rollout,
         record=replace(wished.record, current=wished.rollout),
@@ -128,10 +132,11 @@ def steer_rollout(
             for name, aim in aims.items()
         },
         kinds={name: _kind(bundles[aim or footings[name].wish]) for name, aim in aims.items()},
-        gates=list_gates(now, aims, allowed),
+        gates=gates,
+        barred={n: why for n, why in gates.items() if aims[n] in ("", footings[n].wish) or n in going_back},
         moving=is_moving(now),
         withheld=list_withheld(now, look),
-        going_back=frozenset(name for name, footing in footings.items() if goes_back(footing, aims[name])),
+        going_back=going_back,
         recovering=frozenset(
             name
             for name, told in wished.record.restarts.items()

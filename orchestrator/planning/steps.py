@@ -173,6 +173,8 @@ def _plan_deploy(
         return Hold(
             view.name, "deploy", f"{what}; whether it serves is not known, so it is not restarted: {view.reason}"
         )
+    if restarts and (gate := budget.gates.get(view.name)) is not None:
+        return Hold(view.name, "restart", f"{what}; {gate}")
     if disturbs:
         serves = view.health is Health.HEALTHY
         full = (
