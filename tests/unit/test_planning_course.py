@@ -396,6 +396,12 @@ def test_a_settled_relay_that_falls_out_is_no_newcomer_when_it_serves_again() ->
     assert not withheld(looks=1, is_settled=True)
 
 
+@pytest.mark.parametrize(("published", "expected"), [((), True), ((EU1,), False)])
+def test_nobody_comes_into_the_names_while_it_is_restarted(published, expected: bool) -> None:
+    look = make_look(in_flight=[EU1], published=published)
+    assert (EU1 in list_withheld(situation(fleet(footing(EU1, ""))), look)) is expected
+
+
 # --- what is kept ----------------------------------------------------------------------------------------------------
 
 

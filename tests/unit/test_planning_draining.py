@@ -140,6 +140,13 @@ def test_who_is_no_relay_any_more_does_not_drain() -> None:
     assert list_draining([], make_look(RolloutRecord(draining={"demo-eu-09": NOW}))) == {}
 
 
+def test_who_leaves_for_good_and_could_not_be_asked_goes_on_draining() -> None:
+    look = make_look(RolloutRecord(draining={"demo-eu-09": NOW}), after=MINUTE)
+    leaving = replace(RESTARTED.seen.cloud.instances[0], relay="demo-eu-09")
+    seen = replace(look.seen, cloud=replace(look.seen.cloud, instances=(leaving,)))
+    assert list_draining([], replace(look, seen=seen)) == {"demo-eu-09": NOW}
+
+
 # --- in a plan -------------------------------------------------------------------------------------------------------
 
 
@@ -250,3 +257,12 @@ def test_a_relay_whose_restart_is_under_way_is_in_no_names_though_it_still_answe
     hosts = {key: host for key, host in look.seen.hosts.items() if key != instance_of(look, relay).instance_id}
     look = replace(look, seen=replace(look.seen, in_flight=work, hosts=hosts))
     assert relay not in plan_fleet(look).evidence.published
+
+
+def test_relays_that_leave_for_good_drain_first_and_count_as_leaving_meanwhile() -> None:
+    fewer = fleet_spec({**MEDIUM, "us-east-1": 1}, rollout=POLICY)
+    plan = plan_fleet(replace(serving_look(), wanted=wanted(fewer)))
+    ((word, because),) = steps_of(plan, "demo-us-east-1-02")
+    assert (word, "leaves the names for 60 s first" in because) == (f"hold {DRAIN}", True)
+    (view,) = [view for view in plan.relays if view.name == "demo-us-east-1-02"]
+    assert (view.phase, view.published) == (Phase.RETIRING, False)
