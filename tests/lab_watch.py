@@ -28,8 +28,8 @@ class Watch:
     fleet: Fleet
     guilty: set[str] = field(default_factory=set)
     """Those told to do wrong: the others are healthy."""
-    accused: set[str] = field(default_factory=set)
-    """Whoever was quarantined or suspected in some look."""
+    accusations: dict[str, int] = field(default_factory=dict)
+    """Whoever was quarantined or suspected, and the number of the last look in which it was."""
     looks: int = 0
     first_block: int | None = None
     last_block: int = 0
@@ -39,6 +39,10 @@ class Watch:
     def blocks(self) -> int:
         """How many blocks the chain has grown by since the first look."""
         return self.last_block - (self.first_block or self.last_block)
+
+    def accused(self, since_look: int = 0) -> set[str]:
+        """Return whoever was accused in some look from that one on."""
+        return {name for name, look in self.accusations.items() if look >= since_look}
 
     def count_battles(self) -> int:
         """How often a partner has given up its newest block for a rival: slot battles that it lost."""
@@ -52,7 +56,7 @@ class Watch:
         seen = Observation(CloudView(), {}, sightings, {}, heights)
         judged = judge_chain(Look(wanted, seen, record, datetime.now(UTC)), {})
         honest = {n: s for n, s in sightings.items() if n not in self.guilty and s.tip is not None}
-        self.accused |= set(judged.quarantines) | set(judged.evidence.suspicions)
+        self.accusations |= dict.fromkeys([*judged.quarantines, *judged.evidence.suspicions], self.looks)
         newest = max((s.tip_block or 0 for s in honest.values()), default=0)
         self.first_block = newest if self.first_block is None else self.first_block
         self.last_block = max(self.last_block, newest)

@@ -18,6 +18,7 @@ from orchestrator.lab.cloud.places import LAB_REGIONS
 from orchestrator.lab.running import start_lab, stop_lab
 from tests.lab_fleet import ROOT, SMALL, Fleet, make_fleet, quicken_network
 from tests.lab_rollout import quicken_rollouts
+from tests.lab_watch import Watch, watching
 
 KEEP = "GENESIS_TEST_LAB_KEEP"
 FOLDERS = Path("/var/lib/genesis-fleet/tests")
@@ -106,3 +107,10 @@ def rolling(stage: Stage) -> Fleet:
     fleet.variant("fleet", quicken_rollouts)
     fleet.converge()
     return fleet
+
+
+@pytest.fixture(scope="session")
+def watch(wide: Fleet) -> Iterator[Watch]:
+    """All that happens to the chain of the twenty, seen from the side."""
+    with watching(wide) as found:
+        yield found

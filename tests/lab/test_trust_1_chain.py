@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,26 +11,18 @@ import pytest
 from orchestrator.fleet.observation import Verdict
 from orchestrator.lab.cloud.places import LAB_REGIONS
 from tests.lab_fleet import Fleet, wait_for
-from tests.lab_watch import Watch, watching
+from tests.lab_watch import Watch
 
 pytestmark = pytest.mark.lab
 
 TOPOLOGY = "/etc/cardano-node/topology.json"
 STARTED = "systemctl show cardano-node.service --property=ExecMainStartTimestampMonotonic"
 FORK_DEPTH = 5
-BLOCKS = 1000
 
 FORKED, STALLED, HANGING, SATURATED, ELSEWHERE, SLOW = (
     f"wide-{region}-0{number}"
     for region, number in zip((*LAB_REGIONS, *LAB_REGIONS[:2]), (1, 1, 1, 1, 2, 2), strict=True)
 )
-
-
-@pytest.fixture(scope="module")
-def watch(wide: Fleet) -> Iterator[Watch]:
-    """All that happens here, seen from the side."""
-    with watching(wide) as found:
-        yield found
 
 
 def fault(wide: Fleet, watch: Watch, relay: str, kind: str, *arguments: str) -> None:
@@ -206,9 +197,3 @@ def test_a_joining_relay_reloads_the_few_whose_files_change_and_restarts_nobody(
     assert told == changed
     retired = wide.converge("--confirm", "retire:1")
     assert len(relays(retired.document)) == 20
-
-
-def test_in_a_thousand_blocks_with_slot_battles_no_healthy_relay_is_accused(watch: Watch) -> None:
-    wait_for(lambda: watch.blocks >= BLOCKS, seconds=900)
-    assert watch.count_battles() > 10
-    assert watch.accused <= watch.guilty
