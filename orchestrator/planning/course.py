@@ -111,6 +111,8 @@ def list_allowed(now: Situation, look: Look) -> frozenset[str]:
     turn = {name for name in place if now.open_wave is None or place[name] <= now.open_wave}
     # It costs nothing to update who is new, or down anyway; but only once the canaries have shown that it works.
     free = {n for n, f in footings.items() if n not in place or _is_down(f, look)} if proven else set()
+    # Whoever came later and has nothing else to run takes nothing from anybody.
+    free |= {n for n, f in footings.items() if n not in place and not f.runs and f.region not in rollout.good}
     return frozenset((told | turn | free) - rollout.failed.keys())
 
 

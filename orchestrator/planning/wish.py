@@ -49,6 +49,7 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
     wish = {footing.region: footing.wish for footing in footings.values()}
     target = hashlib.sha256("\n".join(sorted(set(wish.values()))).encode()).hexdigest()[:16]
     before = record.current
+    unheard = _newest_stop(before, look)
     events: tuple[RolloutEvent, ...] = ()
     if before is not None:
         heard = _hear_orders(Wished(before, record), footings, look)
@@ -62,11 +63,24 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
     if before is not None and before.state is not RolloutState.COMPLETE and before.waves:
         wished = wished.tell("superseded", f"{before.version} had come to: {before.state.value}", look)
     wished = wished.tell("started", f"{sum(map(len, started.waves))} relays in {len(started.waves)} waves", look)
+    if unheard is not None:
+        # Nobody was at work to hear it before: it may as well be meant for this wish.
+        state = RolloutState.PAUSED if unheard.verb is Verb.PAUSE else RolloutState.HALTED
+        said = f"by {unheard.user}: {unheard.reason}"
+        wished = wished.turn(state, said, state.value, look, user=unheard.user)
     failure = next((record.failures[digest] for digest in wish.values() if digest in record.failures), None)
     if failure is None or is_trusted(started):
         return wished
     because = f"it failed before, on {failure.relay or 'staging'}: {failure.because}"
     return wished.turn(RolloutState.HALTED, because, "halted", look)
+
+
+def _newest_stop(before: Rollout | None, look: Look) -> Order | None:
+    """Return the newest order, if nobody has taken it up yet and it is one to stop."""
+    newest = look.record.orders[-1] if look.record.orders else None
+    if newest is None or before is None or newest.number <= before.heard:
+        return None
+    return newest if newest.verb in (Verb.PAUSE, Verb.HALT) else None
 
 
 def is_trusted(rollout: Rollout) -> bool:
@@ -87,14 +101,17 @@ def _start(
     links: Links,
     look: Look,
 ) -> Rollout:
+    good = _find_good(before, footings, look)
     behind = [f for f in footings.values() if not f.arrived and (f.runs or _may_run(f))]
+    if behind:  # who has nothing to run until then, and nothing to lose, goes along
+        behind += [f for f in footings.values() if not f.runs and not _may_run(f) and f.region not in good]
     started = Rollout(
         target=target,
         version=look.spec.release,
         started_at=look.now,
         state=RolloutState.RUNNING,
         wish=wish,
-        good=_find_good(before, footings, look),
+        good=good,
         heard=before.heard if before is not None else _newest(look),
     )
     failed = {f.name for f in behind if f.runs in look.record.rollout.failures}
