@@ -55,7 +55,7 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
         heard = _hear_orders(Wished(before, record), footings, look)
         before, record, events = heard.rollout, heard.record, heard.events
         if before.target == target:
-            return Wished(replace(before, wish=wish), record, events)
+            return Wished(_add_newcomers(replace(before, wish=wish), footings, links, look), record, events)
     started = _start(target, wish, before, footings, links, look)
     wished = Wished(started, record, events)
     if not started.waves:
@@ -116,12 +116,31 @@ def _start(
     )
     failed = {f.name for f in behind if f.runs in look.record.rollout.failures}
     down = {f.name for f in behind if f.view.health is Health.UNHEALTHY}
-    whole = {region: look.spec.relay_count(region) for region in look.spec.regions}
-    relays = [Relay(f.name, f.region, int(f.name.rpartition("-")[2])) for f in behind]
+    whole = _count_relays(look)
+    relays = [_slot_of(footing) for footing in behind]
     trusted = is_trusted(started)
     policy = look.spec.rollout.model_copy(update={"canaries": 0}) if trusted else look.spec.rollout
     waves = plan_waves(relays, whole, links, failed or down, policy)
     return replace(started, waves=waves, canaries=1 if waves and policy.canaries else 0)
+
+
+def _add_newcomers(rollout: Rollout, footings: Mapping[str, Footing], links: Links, look: Look) -> Rollout:
+    """Give relays that were launched meanwhile, on what was trusted then, waves of their own after the others."""
+    waved = {name for wave in rollout.waves for name in wave}
+    newcomers = [f for f in footings.values() if f.runs and not f.arrived and f.name not in waved]
+    if not newcomers or not rollout.waves or rollout.state is RolloutState.COMPLETE:
+        return rollout
+    policy = look.spec.rollout.model_copy(update={"canaries": 0})
+    more = plan_waves([_slot_of(f) for f in newcomers], _count_relays(look), links, (), policy)
+    return replace(rollout, waves=(*rollout.waves, *more))
+
+
+def _slot_of(footing: Footing) -> Relay:
+    return Relay(footing.name, footing.region, int(footing.name.rpartition("-")[2]))
+
+
+def _count_relays(look: Look) -> Mapping[str, int]:
+    return {region: look.spec.relay_count(region) for region in look.spec.regions}
 
 
 def _may_run(footing: Footing) -> bool:
