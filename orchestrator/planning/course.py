@@ -125,6 +125,8 @@ def pick_aim(footing: Footing, now: Situation, allowed: frozenset[str]) -> str:
     back = rollout.state in BACKWARD or footing.name in rollout.failed or gives_up
     if footing.runs in now.bundles and not back:
         return footing.runs
+    if footing.runs and footing.healthy and not back:
+        return ""  # it serves on something that cannot be made again: better once to the wish than to what was proven before
     good = rollout.good.get(footing.region, "")
     return good if good in now.bundles and _is_possible(now.bundles[good], footing, now.network_digest) else ""
 

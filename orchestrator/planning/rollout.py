@@ -105,9 +105,9 @@ def steer_rollout(
     wished = _fail(wished, footings, judged, look)
     waves = list_wanted_waves(wished.rollout, footings)
     wished = _judge_bakes(wished, waves, footings, look)
-    wished = _end(wished, waves, footings, look)
     open_wave = _find_open_wave(waves, wished.record.settling)
     wished = _tell_waves(wished, waves, open_wave, look)
+    wished = _end(wished, waves, footings, look)
     findings = _check_before(wished.rollout, footings, judged, look)
     bundles = keep_bundles(wished, footings, rendered, look)
     network = look.wanted.network.digest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -23,7 +23,6 @@ from orchestrator.fleet.observation import (
 )
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import (
-    Bundle,
     Failure,
     Order,
     Restart,
@@ -33,21 +32,21 @@ from orchestrator.fleet.rollout import (
     Settling,
     Verb,
 )
-from orchestrator.planning.footing import digest_of_wish, make_bundle
 from orchestrator.planning.look import Look, Wanted
-from orchestrator.planning.mesh import render_fleet
-from orchestrator.planning.reconcile import plan_fleet
-from orchestrator.rendering.bundle import render_bundle
-from orchestrator.rendering.digest import file_states
-from orchestrator.rendering.values import RenderedRelay
-from tests.scenarios.builders import fleet_spec, serving_fleet, wanted
-
-STAGED = frozenset({"a" * 64, "b" * 64, "c" * 64})
-"""Both releases and the network folder."""
-
-COUNTS = {"eu-central-1": 3, "eu-central-2": 1, "us-east-1": 4}
-
-OLD, NEW = "10.5.1", "10.6.0"
+from tests.upgrades import (
+    COUNTS,
+    NAMES,
+    NEW,
+    OLD,
+    STAGED,
+    bundle_of,
+    digest_of,
+    rendered,
+    running,
+    serving_look,
+    target_of,
+    wants,
+)
 
 POLICIES: list[dict[str, object]] = [
     {},
@@ -58,52 +57,10 @@ POLICIES: list[dict[str, object]] = [
 
 
 @cache
-def serving_look() -> Look:
-    """Eight relays in three regions that serve on the old release."""
-    return serving_fleet(fleet_spec(COUNTS)).look().look
+def wants_by(release: str, policy: int) -> Wanted:
+    """The fleet file with this release and one of the policies."""
+    return wants(release, POLICIES[policy])
 
-
-@cache
-def wants(release: str, policy: int) -> Wanted:
-    return wanted(fleet_spec(COUNTS, release=release, rollout=POLICIES[policy]))
-
-
-@cache
-def rendered(release: str) -> Mapping[str, RenderedRelay]:
-    return render_fleet(wants(release, 0), serving_look().seen)
-
-
-def digest_of(release: str) -> str:
-    """All regions have one image and type, so a release has one digest."""
-    relay = next(iter(rendered(release).values()))
-    return digest_of_wish(relay.restart_digest, "us-east-1", wants(release, 0).spec)
-
-
-def bundle_of(release: str) -> Bundle:
-    relay = next(iter(rendered(release).values()))
-    return make_bundle(relay, render_bundle(relay), "us-east-1", wants(release, 0).spec)
-
-
-@cache
-def target_of(release: str) -> str:
-    rollout = plan_fleet(replace(serving_look(), wanted=wants(release, 0))).rollout
-    assert rollout is not None
-    assert rollout.record.current is not None
-    return rollout.record.current.target
-
-
-def running(facts: HostFacts, relay: RenderedRelay) -> HostFacts:
-    """The same host with this relay's files, release and running node."""
-    return replace(
-        facts,
-        files=file_states(relay.files),
-        release=relay.release.sha256,
-        running_restart_digest=relay.restart_digest,
-        running_reload_digest=relay.reload_digest,
-    )
-
-
-NAMES = sorted(rendered(OLD))
 
 releases = st.sampled_from([OLD, OLD, NEW])
 times = st.sampled_from([timedelta(seconds=seconds) for seconds in (0, 10, 130, 400, 700, 7200)])
@@ -290,4 +247,4 @@ def looks(draw: st.DrawFn, states: Sequence[RolloutState] = ()) -> Look:
         sightings=sightings,
         in_flight=in_flight,
     )
-    return BriefLook(wants(wish, draw(st.integers(0, len(POLICIES) - 1))), seen, record, now)
+    return BriefLook(wants_by(wish, draw(st.integers(0, len(POLICIES) - 1))), seen, record, now)

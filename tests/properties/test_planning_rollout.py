@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,8 @@ from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Deploy, Hold, Plan, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.rendering.values import ChangeClass
-from tests.properties.rollouts import NAMES, NEW, OLD, STAGED, digest_of, looks, rendered, running, serving_look, wants
+from tests.properties.rollouts import POLICIES, looks
+from tests.upgrades import NAMES, NEW, OLD, STAGED, digest_of, rendered, running, serving_look, wants
 
 QUIET = settings(deadline=None, max_examples=60)
 
@@ -280,9 +282,9 @@ def test_who_drains_is_in_no_names_and_is_known_since_when(look: Look) -> None:
 
 
 @QUIET
-@given(policy=st.integers(0, 3), hours=st.sampled_from([0, 1, 500]))
-def test_a_converged_fleet_gives_an_empty_plan_and_an_unchanged_record(policy: int, hours: int) -> None:
-    look = replace(serving_look(), wanted=wants(OLD, policy))
+@given(policy=st.sampled_from(POLICIES), hours=st.sampled_from([0, 1, 500]))
+def test_a_converged_fleet_gives_an_empty_plan_and_an_unchanged_record(policy, hours: int) -> None:
+    look = replace(serving_look(), wanted=wants(OLD, policy), now=serving_look().now + timedelta(hours=hours))
     plan = plan_fleet(look)
     assert (plan.actions, plan.holds) == ((), ())
     assert kept_by(plan) == look.record.rollout

@@ -179,6 +179,16 @@ def test_who_waits_on_something_else_than_the_others_stays_that() -> None:
     assert aim(US3, now) == "third"
 
 
+def test_who_serves_on_what_cannot_be_made_again_waits_for_the_wish_and_is_not_restarted_twice() -> None:
+    now = situation(fleet(footing(US3, "forgotten")))
+    assert aim(US3, now) == ""
+    assert US3 in gates(now)
+
+
+def test_who_is_down_on_what_cannot_be_made_again_gets_what_was_proven() -> None:
+    assert aim(US3, situation(fleet(footing(US3, "forgotten", health=Health.UNHEALTHY)))) == OLD
+
+
 def test_who_failed_goes_back_to_what_was_proven() -> None:
     now = situation(fleet(footing(EU3, NEW, health=Health.UNHEALTHY)), HALTED, stopped="halted", failed={EU3: "exit 1"})
     assert aim(EU3, now) == OLD
