@@ -91,9 +91,7 @@ def _sample(mutants: Sequence[Mutant], size: int | None, seed: int) -> Sequence[
 
 def _try(mutants: Sequence[Mutant], asked: argparse.Namespace, explained: Collection[Key]) -> Sequence[Trial]:
     """Hand over to pytest, which collects the tests and lets the plugin go on."""
-    files = [
-        str(path) for folder in asked.tests for path in sorted(Path(folder).rglob("test_*.py")) if _may_reach(path)
-    ]
+    files = [str(path) for place in asked.tests for path in _list_files(Path(place)) if _may_reach(path)]
     modules = [import_module(f"{PACKAGE}.{name}") for name in asked.modules]
     tried: list[Trial] = []
     progress = _Progress(len(mutants))
@@ -104,7 +102,7 @@ def _try(mutants: Sequence[Mutant], asked: argparse.Namespace, explained: Collec
             _say(_describe(trial))
         progress.tell(tried)
 
-    plugin = Trials(mutants, Recorder(modules), asked.processes, asked.patience, report, _say)
+    plugin = Trials(PACKAGE, mutants, Recorder(modules), asked.processes, asked.patience, report, _say)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         # Nobody reads what pytest would print of thousands of runs; -ra in its ordinary options is for those who do.
         ours = ["-o", "addopts=--import-mode=importlib", "-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]

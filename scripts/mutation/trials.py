@@ -67,6 +67,8 @@ class _Child:
 class Trials:
     """A plugin of pytest, which tries mistakes instead of running the tests once."""
 
+    package: str
+    """That the mistakes are made in."""
     mutants: Sequence[Mutant]
     recorder: Recorder
     processes: int
@@ -95,7 +97,7 @@ class Trials:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Take the place of the ordinary run."""
         self._items = session.items
-        self._caches = tuple(_find_caches())
+        self._caches = tuple(_find_caches(self.package))
         recordings = self._record()
         # What is here by now is shared with every child; without this each collection of garbage would copy it.
         gc.collect()
@@ -201,8 +203,12 @@ class Trials:
         return Verdict.SURVIVED.value
 
 
-def _find_caches() -> Iterable[_lru_cache_wrapper[object]]:
-    """Find remembered results of our own functions: a mistake would not be seen behind them."""
+def _find_caches(package: str) -> Iterable[_lru_cache_wrapper[object]]:
+    """Find what a package's functions remember: a mistake would not be seen behind it.
+
+    Not what others remember. What is below does not depend on the package, and is dear to make; what tests keep was made without
+    a mistake, which is as good, since they come across the function again by themselves.
+    """
     for name, module in list(sys.modules.items()):
-        if name.startswith(("orchestrator.", "tests.")):
+        if name.startswith(f"{package}."):
             yield from (each for each in vars(module).values() if isinstance(each, _lru_cache_wrapper))
