@@ -51,6 +51,12 @@ class SimulatedChain:
         slot, number = self._newest_block(name, min(slot, self.stalled_at.get(name, slot)))
         return self._point(name, slot, number, number), number
 
+    def view_of(self, name: str) -> tuple[Branch | None, int | None, int, tuple[ChainPoint, int] | None, str]:
+        """Return all that somebody's chain depends on beside the slot: whoever has the same view has the same chain."""
+        battles = self.battles.get(name, 0)
+        false_tip = self.false_tips.get(name)
+        return self.branches.get(name), self.stalled_at.get(name), battles, false_tip, name if battles else ""
+
     def select_known(self, name: str, slot: int, points: Iterable[ChainPoint]) -> frozenset[ChainPoint]:
         """Return which of these points are on somebody's chain at a slot."""
         tip, newest = self._tip_of(name, slot)

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.execution.cycle import Ending, Round, acquire, look_and_plan, run_until_settled, save_points
 from orchestrator.execution.execute import Event, Executor, Hands
-from orchestrator.execution.observe import Eyes
+from orchestrator.execution.observe import Eyes, observe_fleet
 from orchestrator.execution.ports import HostTarget, ProbeTarget, WirePort
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import HostView, InFlight, Instance, Sighting
@@ -176,6 +176,8 @@ class Controller:
     store: MortalStore
     durations: Callable[[str], timedelta]
     note: Callable[[Event], None]
+    looks_first: bool = True
+    """Whether it shows a plan, and keeps what was seen for it, before it takes the lease, as an operator's `apply` does."""
     token: int = 0
     executor: Executor | None = None
     last: Round | None = None
@@ -198,9 +200,14 @@ class Controller:
 
     def apply(self) -> tuple[Ending, Round]:
         """Do what `apply` does, from taking the lease to settling; giving the lease back is `leave`'s."""
-        first = look_and_plan(self._eyes, self._hands.store, self.world.clock, self.wanted)
-        save_points(self._hands.store, first)
-        self._lease = acquire(self._hands, self.holder, first.look.seen, self.wanted)
+        store = self._hands.store
+        if self.looks_first:
+            first = look_and_plan(self._eyes, store, self.world.clock, self.wanted, afresh=True)
+            save_points(store, first)
+            seen = first.look.seen
+        else:
+            seen = observe_fleet(self._eyes, self.wanted.spec, store.load(), {})
+        self._lease = acquire(self._hands, self.holder, seen, self.wanted)
         self.token = self._lease.token
         self.oracle.note_lease(self.token)
         self._hands.store.delete_all_attempts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +12,9 @@ from functools import partial
 from orchestrator.rendering.values import Templates
 from orchestrator.simulation.play import play
 from orchestrator.simulation.schedule import make_schedule
+
+GARBAGE_THRESHOLD = 200_000
+"""Looks make many values that live briefly and hang on nothing: looking for cycles among them as often as usual costs a tenth."""
 
 SEEDS_A_TASK = 5
 """Few enough that progress is seen, many enough that handing them out costs nothing."""
@@ -63,6 +67,7 @@ def play_many(
 def _portions(seeds: range, work: Callable[[Sequence[int]], Tally], processes: int) -> Iterable[Tally]:
     tasks = [seeds[at : at + SEEDS_A_TASK] for at in range(0, len(seeds), SEEDS_A_TASK)]
     if processes == 1:
+        gc.set_threshold(GARBAGE_THRESHOLD)
         return map(work, tasks)
     return _in_processes(tasks, work, processes)
 
@@ -71,7 +76,8 @@ def _in_processes(
     tasks: Sequence[Sequence[int]], work: Callable[[Sequence[int]], Tally], processes: int
 ) -> Iterator[Tally]:
     # Spawned, not forked: nothing of whoever calls this is carried along.
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    spawning = multiprocessing.get_context("spawn")
+    with spawning.Pool(processes, gc.set_threshold, (GARBAGE_THRESHOLD,)) as pool:
         yield from pool.imap_unordered(work, tasks)
 
 

@@ -28,6 +28,9 @@ MOST_APPLIES = 60
 MOST_ROUNDS = 3000
 """Rounds of one apply at the end."""
 
+LAST_LOOK_EVERY = 30
+"""Seconds between looks at the end: bakes and replays are waited for, with nothing to be seen meanwhile."""
+
 IDLE_FACTOR = 5
 """Time that passes while no controller is at work passes this many times as fast."""
 
@@ -168,6 +171,7 @@ class _Play(Stage):
         self._store.save_pin(None)
         if self._file.release not in GOOD_RELEASES:
             self._file = replace(self._file, release="10.6.1")
+        self._file = replace(self._file, look_every=LAST_LOOK_EVERY)  # nobody is in a hurry any more
         self._note(lambda: f"all is mended; the last fleet file: {self._file}")
         self._clock.pass_by(3600)  # frozen controllers wake up, orphans end
         self._clock.between_looks = self._be_patient

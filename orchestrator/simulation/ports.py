@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 from orchestrator.errors import AnsibleNeverRan
 from orchestrator.execution.ports import (
@@ -157,9 +158,12 @@ class SimulatedWire:
         self._partners = partners
         self._magic = magic
         self._max_tip_age = max_tip_age
+        self._shown: dict[Any, Sighting] = {}
+        """What was shown in the round under way: whoever has the same chain shows the same."""
 
     def observe_wire(self, targets: Sequence[ProbeTarget], points: Sequence[ChainPoint] = ()) -> Mapping[str, Sighting]:
         """Probe."""
+        self._shown = {}
         return {target.name: self._tell(target, points) for target in targets}
 
     def _tell(self, target: ProbeTarget, points: Sequence[ChainPoint]) -> Sighting:
@@ -185,7 +189,7 @@ class SimulatedWire:
 
     def _answer(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
         faults = self._world.faults
-        if name in faults.saturated | faults.hanging:
+        if name in faults.saturated or name in faults.hanging:
             return Sighting(Verdict.HANDSHAKE_TIMEOUT, "simulated: no handshake")
         if name in faults.other_network:
             return self._refuse_magic()
@@ -195,9 +199,17 @@ class SimulatedWire:
         return Sighting(Verdict.WRONG_MAGIC, f"the peer is of the network with magic {self._magic + 1}")
 
     def _show_tip(self, name: str, points: Sequence[ChainPoint]) -> Sighting:
+        chain, faults = self._world.chain, self._world.faults
+        told = () if name in faults.tells_no_points else points
+        slow = name in faults.slow_to_answer
+        key = (chain.view_of(name), told == (), slow)
+        if key not in self._shown:
+            self._shown[key] = self._make_sighting(name, told, slow=slow)
+        return self._shown[key]
+
+    def _make_sighting(self, name: str, told: Sequence[ChainPoint], *, slow: bool) -> Sighting:
         chain = self._world.chain
         slot = int(self._world.clock.now().timestamp())
-        told = () if name in self._world.faults.tells_no_points else points
         tip, block = chain.tip_of(name, slot)
         age, usual = float(slot - tip.slot), self._world.durations.handshake.total_seconds()
         stale = age > self._max_tip_age.total_seconds()
@@ -209,7 +221,7 @@ class SimulatedWire:
             tip_hash=tip.hash,
             tip_age_seconds=age,
             round_trip_seconds=0.02,
-            handshake_seconds=usual * SLOW_TO_ANSWER if name in self._world.faults.slow_to_answer else usual,
+            handshake_seconds=usual * SLOW_TO_ANSWER if slow else usual,
             asked=frozenset(told),
             has=chain.select_known(name, slot, told),
         )

@@ -28,6 +28,10 @@ MOST_WAITS = 3000
 """Ten seconds each: longer than any work takes that was begun."""
 
 
+LOOKS_FIRST = 4
+"""One in so many applies is an operator's, who wants to see the plan; it costs a look."""
+
+
 class Stage:
     """A fleet file, a world, and one controller after another; `tell` keeps the story."""
 
@@ -59,6 +63,7 @@ class Stage:
         wanted = make_wanted(self._file, self._templates)
         holder = f"controller {self._controllers}"
         controller = Controller(holder, wanted, self._world, self._oracle, store, self._duration, self._hear)
+        controller.looks_first = self._controllers % LOOKS_FIRST == 0
         self._controller = controller
         self._note(lambda: f"{holder} applies")
         try:
