@@ -11,7 +11,7 @@ from orchestrator.planning.assess import is_missed_briefly
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Action, Health, Hold, Phase, Plan, RelayView
+from orchestrator.planning.plan import Action, Deploy, Health, Hold, Phase, Plan, RelayView, Stop
 from orchestrator.planning.publishing import pick_published, why_below_floor
 from orchestrator.planning.trust import Judgement, Stand
 
@@ -45,7 +45,10 @@ def assemble_plan(
     views = [_show_draining(view, steps) if view.name in draining else view for view in views]
     actions = tuple(sorted((s for s in steps if not isinstance(s, Hold)), key=lambda a: (a.relay, type(a).__name__)))
     holds = tuple(sorted((s for s in steps if isinstance(s, Hold)), key=lambda h: (h.relay, h.wanted)))
-    published = pick_published(views, judged, look, frozen=frozen) - draining - withheld
+    taken = frozenset(
+        step.relay for step in steps if isinstance(step, Stop) or (isinstance(step, Deploy) and step.disturbs)
+    )
+    published = pick_published(views, judged, look, frozen=frozen) - draining - withheld - taken
     named = {view.name for view in views}
     return Plan(
         relays=_sorted(replace(_with_tip(v, look.seen), published=v.name in published) for v in views),
