@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from orchestrator.spec.model import FleetSpec
 
@@ -24,8 +25,9 @@ def relay_name(fleet: str, region: str, index: int) -> str:
 
 def wanted_relays(spec: FleetSpec) -> tuple[Relay, ...]:
     """List the slots that the fleet file asks for, by region and index."""
-    return tuple(
-        Relay(relay_name(spec.fleet, region, index), region, index)
-        for region in sorted(spec.regions)
-        for index in spec.relay_numbers(region)
-    )
+    return _list_relays(spec.fleet, tuple((region, spec.relay_numbers(region)) for region in sorted(spec.regions)))
+
+
+@lru_cache(maxsize=256)
+def _list_relays(fleet: str, numbers: tuple[tuple[str, tuple[int, ...]], ...]) -> tuple[Relay, ...]:
+    return tuple(Relay(relay_name(fleet, region, index), region, index) for region, own in numbers for index in own)

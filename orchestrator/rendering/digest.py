@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from orchestrator.fleet.observation import FileState
 from orchestrator.rendering.layout import change_class_of
-from orchestrator.rendering.values import RenderedFile
+from orchestrator.rendering.values import RenderedFile, digest_of_text
 
 __all__ = ["change_class_of", "compare_files", "digest_of_files", "file_states"]
 
 
 def file_states(rendered: Iterable[RenderedFile]) -> dict[str, FileState]:
     """Return how rendered files would look on a host, by path."""
-    return {file.path: FileState(file.sha256, file.owner, file.group, file.mode) for file in rendered}
+    return {file.path: _state(file.content, file.owner, file.group, file.mode) for file in rendered}
+
+
+@lru_cache(maxsize=32_768)  # every look compares every file with what lies on its host
+def _state(content: str, owner: str, group: str, mode: str) -> FileState:
+    return FileState(digest_of_text(content), owner, group, mode)
 
 
 def digest_of_files(files: Mapping[str, FileState], *also: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from orchestrator.rendering.topology_findings import Circumstances, Finding, find, severity_by_version, show
@@ -91,16 +92,20 @@ def show_peer(peer: Peer | None) -> str:
     return text if len(text) <= 60 and text.isascii() and text.isprintable() else show(text)
 
 
+# The same few addresses stand in every topology of a fleet.
+_read_address = lru_cache(maxsize=8192)(ip_address)
+
+
 def _peer(address: str, port: int | None) -> Peer:
     try:
-        return Peer(str(ip_address(address)), port)
+        return Peer(str(_read_address(address)), port)
     except ValueError:
         return Peer(address.lower().removesuffix("."), port)
 
 
 def _check_address(address: str, path: Path) -> Iterator[Finding]:
     try:
-        literal = ip_address(address)
+        literal = _read_address(address)
     except ValueError:
         # A name with a zone, brackets, a port or a scheme in it is none; neither are four numbers that are no address.
         name = address.removesuffix(".")

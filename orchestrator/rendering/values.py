@@ -37,11 +37,12 @@ class RenderedFile:
     @property
     def sha256(self) -> str:
         """Checksum of the content, as the host computes it."""
-        return _digest(self.content)
+        return digest_of_text(self.content)
 
 
 @lru_cache(maxsize=32_768)  # every look compares every file with what lies on its host
-def _digest(content: str) -> str:
+def digest_of_text(content: str) -> str:
+    """Return the SHA-256 of a text, as a host computes it of the file."""
     return hashlib.sha256(content.encode()).hexdigest()
 
 
