@@ -90,9 +90,16 @@ def why_stopped(wished: Wished, findings: Sequence[Finding], look: Look) -> str 
     refused = [f for f in findings if f.level is Level.REFUSES and f.name not in confirmed]
     if refused:
         return "; ".join(finding.text for finding in refused)
-    sightings = look.seen.sightings
-    out = sorted(p.name for p in look.spec.partners if p.name in sightings and sightings[p.name].verdict not in PRESENT)
+    out = list_partners_out(look)
     return f"{PARTNERS_OUT}{', '.join(out)}" if out else None
+
+
+def list_partners_out(look: Look) -> list[str]:
+    """Name the partners that are visibly out: consumers cannot turn to them while relays are updated."""
+    sightings = look.seen.sightings
+    return sorted(
+        p.name for p in look.spec.partners if p.name in sightings and sightings[p.name].verdict not in PRESENT
+    )
 
 
 def list_allowed(now: Situation, look: Look) -> frozenset[str]:

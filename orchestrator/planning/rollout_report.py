@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from orchestrator.fleet.rollout import RolloutState
 from orchestrator.planning.comparison import describe
-from orchestrator.planning.course import told_digest
+from orchestrator.planning.course import list_partners_out, told_digest
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import RESTART
 from orchestrator.planning.footing import Footing
@@ -100,12 +100,7 @@ def _find(course: Course, plan: Plan, look: Look) -> tuple[Finding, ...]:
     wanted = [view for view in plan.relays if not view.retiring]
     healthy = [view.name for view in wanted if course.footings[view.name].healthy]
     out = [view.name for view in wanted if view.name not in healthy]
-    silent = [name for name, verdict in plan.partners.items() if name in _partners(look) and verdict != "ok"]
-    return (*course.findings, *check_fleet(len(healthy), out, look.spec.most_out(), silent))
-
-
-def _partners(look: Look) -> frozenset[str]:
-    return frozenset(partner.name for partner in look.spec.partners)
+    return (*course.findings, *check_fleet(len(healthy), out, look.spec.most_out(), list_partners_out(look)))
 
 
 def _describe(footing: Footing, course: Course, step: object, look: Look) -> RelayProgress:
@@ -116,7 +111,8 @@ def _describe(footing: Footing, course: Course, step: object, look: Look) -> Rel
         return RelayProgress(Progress.DRAINS, because)
     restart = step if isinstance(step, Deploy) and _restarts(step) else None  # else it reloads, beside the rollout
     if name in course.going_back or (restart is not None and restart.rendered.release.version != rollout.version):
-        return RelayProgress(Progress.GOES_BACK, f"{rollout.failed.get(name, rollout.because)}; {because}")
+        causes = (rollout.failed.get(name, rollout.because), because)
+        return RelayProgress(Progress.GOES_BACK, "; ".join(cause for cause in causes if cause))
     if name in rollout.failed:
         return RelayProgress(Progress.FAILED, rollout.failed[name])
     if settling is not None and settling.settled:
@@ -162,7 +158,7 @@ def _estimate(course: Course, look: Look) -> timedelta:
         left += -(-restarts // min(most, _most_at_once(wave, course.footings, look))) * restart
         left += (bake or timedelta()) + policy.healthy_looks * look.spec.controller.look_every
         if index == course.open_wave and not restarts:
-            left -= min(bake or timedelta(), max(look.now - course.record.settling[name].since for name in todo))
+            left -= min(bake or timedelta(), *(look.now - course.record.settling[name].since for name in todo))
     return left
 
 
