@@ -16,7 +16,8 @@ from orchestrator.planning.mesh import relay_addresses
 from orchestrator.planning.plan import Deploy, Health, Hold, Phase, RelayView, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.planning.retries import why_not_retry
-from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, wanted
+from orchestrator.rendering.values import ChangeClass
+from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, serving_fleet, wanted
 from tests.scenarios.looks import (
     EU1,
     EU2,
@@ -75,6 +76,83 @@ def test_the_last_serving_relay_of_a_region_is_never_taken_unasked() -> None:
     assert "dark-region:eu-1" in (budget("demo-eu-1-01", policy=policy).why_not_disturb("demo-eu-1-02", "eu-1") or "")
     confirmed = budget("demo-eu-1-01", policy=policy, dark=frozenset({"eu-1"}))
     assert confirmed.why_not_disturb("demo-eu-1-02", "eu-1") is None
+
+
+@pytest.mark.parametrize(
+    ("down", "may"),
+    [((), True), (("demo-eu-02",), False)],
+    ids=["all others serve", "another is out"],
+)
+def test_the_only_relay_of_a_region_is_taken_while_all_others_serve(down: tuple[str, ...], may: bool) -> None:
+    views = [
+        RelayView(name, region, Phase.SERVING, Health.UNKNOWN if name in down else Health.HEALTHY, "")
+        for name, region in {"demo-eu-01": "eu", "demo-eu-02": "eu", "demo-us-01": "us"}.items()
+    ]
+    spec = fleet_spec({"eu": 2, "us": 1}, rollout={"max_unavailable": 3, "max_unavailable_per_region": 2})
+    found = count_budget(views, spec, NOBODY, NOBODY).why_not_disturb("demo-us-01", "us")
+    assert found == (None if may else "it is the only relay of us, and others are out (demo-eu-02)")
+
+
+def test_the_only_relay_that_serves_at_all_is_taken_only_if_that_is_confirmed() -> None:
+    view = RelayView("demo-us-01", "us", Phase.SERVING, Health.HEALTHY, "")
+    alone = count_budget([view], fleet_spec({"us": 1}), NOBODY, NOBODY)
+    assert "--confirm dark-region:us" in (alone.why_not_disturb("demo-us-01", "us") or "")
+    confirmed = count_budget([view], fleet_spec({"us": 1}), NOBODY, frozenset({"us"}))
+    assert confirmed.why_not_disturb("demo-us-01", "us") is None
+
+
+# --- a rollout's word ------------------------------------------------------------------------------------------------
+
+
+MINE, OTHER = "demo-eu-01", "demo-eu-1-01"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"gates": {MINE: "its turn comes later"}}, "its turn comes later"),
+        ({"gates": {OTHER: "its turn comes later"}}, None),
+        ({"halted": "the chain is split"}, "the chain is split"),
+        ({"halted": "the chain is split", "exempt": frozenset({MINE})}, None),
+        ({"halted": "the chain is split", "exempt": frozenset({OTHER})}, "the chain is split"),
+        ({"halted": "split", "exempt": frozenset({MINE}), "gates": {MINE: "no way back"}}, "no way back"),
+        ({"unstaged": frozenset({OTHER})}, f"1 relays have not staged what is wanted ({OTHER})"),
+        ({"unstaged": frozenset({OTHER}), "exempt": frozenset({OTHER})}, None),
+        (
+            {"unstaged": frozenset({MINE}), "exempt": frozenset({MINE})},
+            f"1 relays have not staged what is wanted ({MINE})",
+        ),
+    ],
+    ids=[
+        "nothing",
+        "its gate",
+        "another's gate",
+        "halt",
+        "exempt",
+        "another is exempt",
+        "gate of an exempt one",
+        "another is not staged",
+        "who is not staged goes back",
+        "it goes back and is not staged",
+    ],
+)
+def test_what_a_rollout_lets_be_taken(changes: dict[str, object], reason: str | None) -> None:
+    held = replace(budget(), **changes)
+    assert held.why_not_disturb(MINE, "eu") == reason
+    assert held.why_not_touch(MINE, "eu") == reason
+
+
+def test_who_drains_already_does_not_use_up_the_budget_against_itself() -> None:
+    draining = budget(busy=frozenset({MINE}))
+    assert draining.why_not_disturb(MINE, "eu") is None
+    assert draining.why_not_disturb("demo-eu-02", "eu") is not None
+
+
+def test_two_that_drain_when_one_may_be_out_both_wait() -> None:
+    both = budget(busy=frozenset({MINE, OTHER}))
+    assert both.why_not_disturb(MINE, "eu") == f"1 of 1 relays that may be out are out ({OTHER})"
+    assert both.why_not_disturb(OTHER, "eu-1") == f"1 of 1 relays that may be out are out ({MINE})"
 
 
 # --- restarts --------------------------------------------------------------------------------------------------------
@@ -234,6 +312,43 @@ def test_touching_one_of_two_that_hang_is_no_defect_while_another_region_upgrade
     assert EU1 in disturbed(look)
     assert len(disturbed(look)) == 2
     assert findings(look) == ()
+
+
+ONLY = "demo-eu-central-1-01"
+
+
+def upgrading_alone(*down: str):
+    """A fleet with a region of one relay, and the plan that restarts this very one."""
+    counts = {"eu-central-1": 1, "us-east-1": 3}
+    policy = {**BUDGET_ALONE, "max_unavailable": 3, "max_unavailable_per_region": 3}
+    look = serving_fleet(fleet_spec(counts, rollout=policy)).look().look
+    for relay in down:
+        look = with_sighting(look, relay, Verdict.REFUSED)
+    plan = plan_fleet(look)
+    rendered = next(iter(plan_fleet(new_wish(look, counts, policy)).actions)).rendered
+    return look, replace(
+        plan, actions=(Deploy(ONLY, instance_of(look, ONLY), rendered, ChangeClass.RESTART, True, ""),)
+    )
+
+
+def new_wish(look, counts, policy):
+    return replace(look, wanted=wanted(fleet_spec(counts, release="10.6.0", rollout=policy)))
+
+
+def test_a_plan_that_takes_the_only_relay_of_a_region_is_allowed_while_all_others_serve() -> None:
+    assert findings(*upgrading_alone()) == ()
+
+
+def test_a_plan_that_takes_the_only_relay_of_a_region_is_refused_while_another_is_out() -> None:
+    (refusal,) = findings(*upgrading_alone("demo-us-east-1-02"))
+    assert "--confirm dark-region:eu-central-1" in refusal
+
+
+def test_a_plan_that_takes_the_only_relay_of_a_region_with_another_one_is_refused() -> None:
+    look, plan = upgrading_alone()
+    second = replace(plan.actions[0], relay="demo-us-east-1-01", instance=instance_of(look, "demo-us-east-1-01"))
+    (refusal,) = findings(look, replace(plan, actions=(*plan.actions, second)))
+    assert "--confirm dark-region:eu-central-1" in refusal
 
 
 def test_a_plan_that_works_twice_on_a_relay_is_called_a_defect() -> None:
