@@ -58,6 +58,8 @@ class Settling:
     since: datetime
     looks: int = 0
     """Looks in a row in which it served."""
+    seen_at: datetime | None = None
+    """When it was last seen to serve: time in which nobody looked proves nothing."""
     compared: int = 0
     """Looks in which it was compared with others."""
     measured: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -79,7 +81,9 @@ class Restart:
     inbound: int | None = None
     """Connections that others had to it before."""
     mark: str = ""
-    """Whatever changes while a node gets on: its phase, percent replayed, slot of its tip."""
+    """What it showed last: percent replayed, the age of a tip that grows younger, that it stops."""
+    youngest_tip: float | None = None
+    """Smallest age in seconds that its tip was seen to have."""
     marked_at: datetime | None = None
     replaced: bool = False
     """Whether its instance was a new one, on which it takes longer until it serves."""
@@ -94,9 +98,11 @@ class Failure:
     digest: str
     version: str
     relay: str
-    """On which it failed; empty if an operator gave it up."""
+    """On which it failed."""
     because: str
     at: datetime
+    staging: bool = False
+    """It failed before anything ran: that may be the host's fault, so another wish in between lets it be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,8 @@ class Rollout:
     """Relay → why it failed on this wish."""
     vouched: frozenset[str] = frozenset()
     """Relays whose bake an operator accepted although it was inconclusive."""
+    doubtful: frozenset[str] = frozenset()
+    """Relays for whose bakes it was paused: who resumes vouches for them."""
     heard: int = 0
     """Number of the last order that was taken up."""
 

@@ -84,12 +84,14 @@ def why_stopped(wished: Wished, findings: Sequence[Finding], look: Look) -> str 
             return None
         case RolloutState.RUNNING:
             pass
-    if not rollout.waves or is_trusted(rollout):
+    if not rollout.waves:
         return None
     confirmed = look.record.confirmed_retirements - {""}
     refused = [f for f in findings if f.level is Level.REFUSES and f.name not in confirmed]
     if refused:
         return "; ".join(finding.text for finding in refused)
+    if is_trusted(rollout):
+        return None
     out = list_partners_out(look)
     return f"{PARTNERS_OUT}{', '.join(out)}" if out else None
 
@@ -110,7 +112,9 @@ def list_allowed(now: Situation, look: Look) -> frozenset[str]:
     if rollout.state is RolloutState.COMPLETE or not rollout.waves:
         return frozenset(footings)
     # Whoever was told already goes on, whatever the state: it is out for it, or runs it by now.
-    told = {n for n, f in footings.items() if f.arrived or (now.was_told(n) and not f.healthy)}
+    # But not on what has failed by now, if it had only been stopped for it.
+    failed = now.wished.record.failures
+    told = {n for n, f in footings.items() if f.arrived or (now.was_told(n) and not f.healthy and f.wish not in failed)}
     if now.stopped is not None:
         return frozenset(told - rollout.failed.keys())
     place = {name: index for index, wave in enumerate(now.waves) for name in wave}

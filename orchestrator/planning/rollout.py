@@ -209,12 +209,8 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
         if found.settled or leaves or not footings[name].healthy or not has_baked(found, bake, look):
             continue
         answer = judge_bake(found)
-        if (
-            bake is None
-            or not has_measure(name, footings, settling)
-            or name in rollout.vouched
-            or answer.verdict == "no worse"
-        ):
+        vouched = name in rollout.vouched and answer.verdict == "inconclusive"
+        if bake is None or vouched or not has_measure(name, footings, settling) or answer.verdict == "no worse":
             settling[name] = replace(found, settled=True)
         elif answer.verdict == "inconclusive":
             doubtful[name] = answer.text
@@ -226,6 +222,7 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
     if doubtful and rollout.state is RolloutState.RUNNING:
         name, why = min(doubtful.items())
         because = f"inconclusive, {name}: {why}; `rollout resume` accepts it, `rollout rollback` goes back"
+        wished = replace(wished, rollout=replace(wished.rollout, doubtful=frozenset(doubtful)))
         return wished.turn(RolloutState.PAUSED, because, "paused", look)
     return wished
 
@@ -263,7 +260,9 @@ def _tell_waves(wished: Wished, waves: Sequence[Sequence[str]], open_wave: int |
     for index in range(
         was_open if was_open is not None else len(waves), open_wave if open_wave is not None else len(waves)
     ):
-        wished = wished.tell("wave done", f"{index + 1} of {len(waves)}: {', '.join(waves[index])}", look)
+        number = index + 1 - wished.rollout.canaries
+        title = f"wave {number} of {len(waves) - wished.rollout.canaries}" if number else "canary"
+        wished = wished.tell("wave done", f"{title}: {', '.join(waves[index])}", look)
     return wished
 
 
@@ -271,9 +270,9 @@ def _check_before(
     rollout: Rollout, footings: Mapping[str, Footing], judged: Judgement, look: Look
 ) -> tuple[Finding, ...]:
     """Return what an operator should know before the first relay is updated; afterwards it is too late to ask."""
-    if not rollout.waves or rollout.state is RolloutState.COMPLETE or is_trusted(rollout):
+    if not rollout.waves or rollout.state is RolloutState.COMPLETE:
         return ()
-    if any(name in look.record.rollout.settling for wave in rollout.waves for name in wave):
+    if any(name in footings and footings[name].arrived for wave in rollout.waves for name in wave):
         return ()
     running = {name: version for name, version in judged.evidence.releases.items() if name in footings}
     return check_release_step(look.spec, look.wanted.network, running)

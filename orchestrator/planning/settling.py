@@ -13,7 +13,7 @@ from statistics import median
 from orchestrator.fleet.observation import UnitState
 from orchestrator.fleet.rollout import Restart, RolloutRecord, RolloutState, Settling
 from orchestrator.planning.comparison import Signals, compare
-from orchestrator.planning.footing import Footing
+from orchestrator.planning.footing import UNBORN, Footing
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health, Phase
 from orchestrator.planning.retries import GIVE_UP_AFTER
@@ -27,6 +27,9 @@ FEW_DURATIONS = 3
 
 MOST_DURATIONS = 50
 """How many restarts are remembered."""
+
+LONGEST_BLINK, BLINK = 5, timedelta(seconds=30)
+"""Between two looks there may be so many pauses and so much time; what is longer is not counted as served."""
 
 GETTING_ON = (Phase.DEPLOYING, Phase.SYNCING, Phase.QUARANTINED)
 """Phases of a relay whose node was told to run and does not serve."""
@@ -68,6 +71,8 @@ def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecor
         if name not in footings:
             continue
         footing = footings[name]
+        if _was_never_begun(before, footing, look):
+            continue
         # A tip always moves: once nobody waits for it, that is nothing to be kept.
         told = before if done and before.served_at is not None else _mark(before, footing, look)
         serves_again = told.served_at is None and footing.healthy and footing.runs == told.digest
@@ -77,6 +82,13 @@ def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecor
     return replace(record, restarts=restarts, durations=tuple(durations[-MOST_DURATIONS:]))
 
 
+def _was_never_begun(told: Restart, footing: Footing, look: Look) -> bool:
+    """Whether a relay serves on as what it was: the restart was put off, or its controller died before it."""
+    busy = footing.name in look.seen.in_flight or footing.facts is None or footing.facts.working
+    elsewhere = bool(footing.runs) and footing.runs != told.digest
+    return told.served_at is None and elsewhere and footing.healthy and not busy and not told.replaced
+
+
 def why_failed(footing: Footing, told: Restart | None, judged: Judgement, look: Look) -> str | None:
     """Return why a relay has failed on what it was updated to; None if it has not, or if that is not known."""
     if told is None or told.digest != footing.wish or footing.name in look.seen.in_flight:
@@ -84,6 +96,8 @@ def why_failed(footing: Footing, told: Restart | None, judged: Judgement, look: 
     attempt = look.record.attempts.get((footing.name, "deploy"))
     if attempt is not None and attempt.failures >= GIVE_UP_AFTER and attempt.last_at >= told.at:
         return f"deploying it failed {attempt.failures} times, last: {attempt.error}"
+    if told.replaced and footing.view.phase in UNBORN and look.now - told.at > 2 * look.spec.rollout.boot_deadline:
+        return f"its new instance does not come up since {describe_span(look.now - told.at)}: {footing.view.reason}"
     if footing.facts is None or not footing.arrived:
         return None
     verdict = judged.verdicts.get(footing.name)
@@ -148,7 +162,10 @@ def _settle(footing: Footing, known: Settling | None, look: Look) -> Settling | 
     if not footing.healthy:
         return replace(known, looks=0) if known is not None and known.settled else None
     settling = known or Settling(footing.wish, look.now)
-    return replace(settling, looks=min(settling.looks + 1, look.spec.rollout.healthy_looks))
+    unseen = look.now - (settling.seen_at or look.now)
+    gap = unseen if unseen > LONGEST_BLINK * look.spec.controller.look_every + BLINK else timedelta()
+    looks = min(settling.looks + 1, look.spec.rollout.healthy_looks)
+    return replace(settling, looks=looks, since=settling.since + gap, seen_at=look.now)
 
 
 def _mark(told: Restart, footing: Footing, look: Look) -> Restart:
@@ -158,16 +175,21 @@ def _mark(told: Restart, footing: Footing, look: Look) -> Restart:
     sighting = look.seen.sightings.get(footing.name)
     metrics = footing.facts.metrics
     percent = metrics.replay_percent if metrics is not None else None
+    age = sighting.tip_age_seconds if sighting is not None else None
+    # A tip that moves and stays as old as it was is no progress: only one that grows younger catches up.
+    youngest = min((each for each in (age, told.youngest_tip) if each is not None), default=None)
     stopping = look.now.isoformat() if footing.facts.unit is UnitState.DEACTIVATING else ""
     shown = (
         f"{percent:.1f}" if percent is not None else "",
-        sighting.tip_slot if sighting is not None else "",
+        f"{youngest:.0f}" if youngest is not None else "",
         stopping,
     )
-    mark = " ".join(str(part) for part in shown).strip()
+    mark = " ".join(part for part in shown if part)
+    if footing.healthy and told.marked_at is not None and mark == told.mark:
+        return replace(told, marked_at=look.now)  # it served just now: what goes wrong begins from here
     if not mark or mark == told.mark:
         return told
-    return replace(told, mark=mark, marked_at=look.now)
+    return replace(told, mark=mark, marked_at=look.now, youngest_tip=youngest)
 
 
 def _why_split_off(footing: Footing, judged: Judgement) -> str | None:

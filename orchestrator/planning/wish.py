@@ -15,7 +15,6 @@ from orchestrator.fleet.rollout import Failure, Order, Rollout, RolloutEvent, Ro
 from orchestrator.planning.footing import UNBORN, Footing
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health
-from orchestrator.planning.settling import bake_time, has_baked
 from orchestrator.planning.waves import Links, plan_waves
 
 BACKWARD = (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
@@ -52,9 +51,14 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
     unheard = _newest_stop(before, look)
     events: tuple[RolloutEvent, ...] = ()
     if before is not None:
-        heard = _hear_orders(Wished(before, record), footings, look)
+        heard = _hear_orders(Wished(before, record), look)
         before, record, events = heard.rollout, heard.record, heard.events
-        if before.target == target:
+        if before.target == target or _differ_in_regions_alone(before.wish, wish):
+            before = _keep_canary(replace(before, target=target), footings)
+            if _may_stage_again(before, record, look):
+                record = replace(record, failures={d: f for d, f in record.failures.items() if not f.staging})
+                again = Wished(replace(before, wish=wish), record, events)
+                return again.turn(RolloutState.RUNNING, "", "retried", look)
             return Wished(_add_newcomers(replace(before, wish=wish), footings, links, look), record, events)
     started = _start(target, wish, before, footings, links, look)
     wished = Wished(started, record, events)
@@ -68,11 +72,41 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
         state = RolloutState.PAUSED if unheard.verb is Verb.PAUSE else RolloutState.HALTED
         said = f"by {unheard.user}: {unheard.reason}"
         wished = wished.turn(state, said, state.value, look, user=unheard.user)
-    failure = next((record.failures[digest] for digest in wish.values() if digest in record.failures), None)
+    known = (record.failures[digest] for digest in wish.values() if digest in record.failures)
+    failure = next((failure for failure in known if not failure.staging), None)
     if failure is None or is_trusted(started):
         return wished
     because = f"it failed before, on {failure.relay or 'staging'}: {failure.because}"
     return wished.turn(RolloutState.HALTED, because, "halted", look)
+
+
+def _differ_in_regions_alone(before: Mapping[str, str], wish: Mapping[str, str]) -> bool:
+    """Whether the wish is the same wherever both know a region: regions that come and go are no other wish."""
+    shared = before.keys() & wish.keys()
+    return bool(shared) and all(before[region] == wish[region] for region in shared)
+
+
+def _may_stage_again(rollout: Rollout, record: RolloutRecord, look: Look) -> bool:
+    """Whether a rollout halted because staging failed, and an operator's new apply has had those failures forgotten.
+
+    Nothing was disturbed then, so that word is enough: whoever made room on a disk, or mended an address, need not say more.
+    """
+    wish = set(rollout.wish.values())
+    staged = any(failure.staging for digest, failure in record.failures.items() if digest in wish)
+    tried = any(intent == "stage" for _, intent in look.record.attempts)
+    return rollout.state is RolloutState.HALTED and staged and not rollout.failed and not tried
+
+
+def _keep_canary(rollout: Rollout, footings: Mapping[str, Footing]) -> Rollout:
+    """Let another relay be the canary if the fleet file no longer asks for the one that was, before it had proven anything."""
+    waves = list_wanted_waves(rollout, footings)
+    if not rollout.canaries or not waves or waves[0] or any(footings[n].arrived for wave in waves for n in wave):
+        return rollout
+    rest = [list(wave) for wave in waves if wave]
+    if not rest:
+        return rollout
+    canary = rest[0].pop(0)
+    return replace(rollout, waves=((canary,), *(tuple(wave) for wave in rest if wave)))
 
 
 def _newest_stop(before: Rollout | None, look: Look) -> Order | None:
@@ -165,37 +199,45 @@ def _newest(look: Look) -> int:
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
-def _hear_orders(wished: Wished, footings: Mapping[str, Footing], look: Look) -> Wished:
+def _hear_orders(wished: Wished, look: Look) -> Wished:
     for order in look.record.orders:
         if order.number > wished.rollout.heard:
-            wished = _obey(wished, order, footings, look)
+            wished = _obey(wished, order, look)
             wished = replace(wished, rollout=replace(wished.rollout, heard=order.number))
     return wished
 
 
-def _obey(wished: Wished, order: Order, footings: Mapping[str, Footing], look: Look) -> Wished:
+def _obey(wished: Wished, order: Order, look: Look) -> Wished:
     rollout, state = wished.rollout, wished.rollout.state
     said = f"{order.user}: {order.reason}"
     match order.verb:
         case Verb.PAUSE if state is RolloutState.RUNNING:
             return wished.turn(RolloutState.PAUSED, f"by {said}", "paused", look, user=order.user)
-        case Verb.HALT if state in (RolloutState.RUNNING, RolloutState.PAUSED):
+        case Verb.HALT if state in (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.ROLLING_BACK):
             return wished.turn(RolloutState.HALTED, f"by {said}", "halted", look, user=order.user)
         case Verb.RESUME if state is RolloutState.PAUSED:
-            vouched = rollout.vouched | _list_doubtful(rollout, footings, look)
-            wished = replace(wished, rollout=replace(rollout, vouched=vouched))
+            vouched = rollout.vouched | rollout.doubtful
+            wished = replace(wished, rollout=replace(rollout, vouched=vouched, doubtful=frozenset()))
             return _go_on(wished, "resumed", order, look)
         case Verb.RESUME if state in STOPPED:
             return _go_on(_forgive(wished, frozenset(rollout.failed)), "resumed", order, look)
         case Verb.RETRY if state is not RolloutState.COMPLETE:
+            lifts = state is RolloutState.HALTED and _was_to_blame(order.relay, wished)
             forgiven = _forgive(wished, frozenset({order.relay}))
-            if state is RolloutState.HALTED and not forgiven.rollout.failed:
+            if lifts and not forgiven.rollout.failed:
                 return _go_on(forgiven, "retried", order, look)
             return forgiven.tell("retried", f"{order.relay}, by {said}", look, user=order.user)
         case Verb.ROLLBACK if state not in BACKWARD and rollout.good and not is_trusted(rollout):
             return wished.turn(RolloutState.ROLLING_BACK, f"by {said}", "rolling back", look, user=order.user)
         case _:
             return wished
+
+
+def _was_to_blame(relay: str, wished: Wished) -> bool:
+    """Whether a relay's failure is what halted the rollout, so that trying it again lifts the halt."""
+    rollout, wish = wished.rollout, set(wished.rollout.wish.values())
+    staged = {f.relay for digest, f in wished.record.failures.items() if digest in wish and f.staging}
+    return relay in rollout.failed or relay in staged
 
 
 def _go_on(wished: Wished, what: str, order: Order, look: Look) -> Wished:
@@ -218,16 +260,6 @@ def _forgive(wished: Wished, relays: frozenset[str]) -> Wished:
     )
 
 
-def _list_doubtful(rollout: Rollout, footings: Mapping[str, Footing], look: Look) -> frozenset[str]:
-    """Name the relays whose bake is over and was not enough to tell: who resumes vouches for them."""
-    waves = list_wanted_waves(rollout, footings)
-    return frozenset(
-        name
-        for name, settling in look.record.rollout.settling.items()
-        if not settling.settled and has_baked(settling, bake_time(name, waves, rollout.canaries, look), look)
-    )
-
-
 def fail_wish(
     wished: Wished, failed: Mapping[str, str], footings: Mapping[str, Footing], look: Look, *, updated: bool
 ) -> Wished:
@@ -239,7 +271,8 @@ def fail_wish(
     relay, because = min(failed.items())
     version = rollout.version
     failures = {
-        footings[name].wish: Failure(footings[name].wish, version, name, why, look.now) for name, why in failed.items()
+        footings[name].wish: Failure(footings[name].wish, version, name, why, look.now, staging=not updated)
+        for name, why in failed.items()
     }
     kept = replace(record, failures={**record.failures, **failures})
     wished = replace(wished, record=kept)
