@@ -9,8 +9,8 @@ What it does not hold against a controller, because nobody could have known bett
 2. A relay whose probe said in that look that it serves, although it did not. It counts as serving.
 3. The disturbance of a relay whose probe said in that look that it does not serve, although it did. It counts as out. A probe
    that is missing says nothing, and excuses nothing.
-4. The disturbance of a relay that was on a chain or network of its own, until it has been
-   seen to agree for as long as the fleet file asks. It counts as out already, and rightly so.
+4. The disturbance of a relay that was on a chain or network of its own, until it has been seen to agree for as
+   long as the fleet file asks, and is found by consumers again. It counts as out already, and rightly so.
 
 For others, who is on the right chain is no question here: a relay on a branch serves. How a change goes through the
 fleet is judged in `wave_rules.py`.
@@ -116,7 +116,7 @@ class Oracle:
                 since = self.apart[relay]
                 if since is None or relay not in told:
                     self.apart[relay] = now if relay in told else None
-                elif now - since > self.rules.return_after:
+                elif now - since > self.rules.return_after and relay in self.published:
                     del self.apart[relay]
         return frozenset(self.apart)
 

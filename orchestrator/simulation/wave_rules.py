@@ -63,6 +63,8 @@ class WaveRules:
     """Since when a failure could be seen, and in how many looks."""
     failed: dict[Make, tuple[datetime, str]] = field(default_factory=dict)
     """Since when it is visible that a make has failed, and on whom."""
+    first_taken: dict[Make, set[str]] = field(default_factory=dict)
+    """Who was taken out of service for a make since it was wished for, or since an operator let it go on."""
     stopped_at: datetime | None = None
     """When an operator said that nobody further is to be updated."""
     left_names_at: dict[str, datetime] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class WaveRules:
         """Another fleet file is in force; another wish ends what an operator had stopped."""
         if before.wish != rules.wish:
             self.stopped_at = None
+            self.first_taken = {}
         self.alike = all(made.image for made in rules.wish)
         for region in set(rules.wanted.values()):
             self.largest[region] = max(self.largest.get(region, 0), list(rules.wanted.values()).count(region))
@@ -88,6 +91,7 @@ class WaveRules:
             self.stopped_at = self.stopped_at or self.world.clock.now()
         if verb in (Verb.RESUME, Verb.RETRY):
             self.stopped_at = None
+            self.first_taken = {}
             self.failed.clear()
             self.failing.clear()
 
@@ -178,8 +182,9 @@ class WaveRules:
                 self._judge_orders(relay, made, decided, glance.rules)
                 self._judge_partners(relay, made, glance)
                 self._judge_waves(relay, made, glance.rules)
-                canary = glance.rules.canaries > 0 and made not in self.proven
+                canary = self._is_canary(relay, made, glance.rules)
                 self.taken[relay] = made, glance.rules.canary_bake if canary else glance.rules.bake
+                self.first_taken.setdefault(made, set()).add(relay)
         self.given[relay] = made
 
     def _judge_canaries(self, relay: str, made: Make, rules: Rules) -> None:
@@ -195,6 +200,10 @@ class WaveRules:
                 f"{relay} is given {self._name(made, rules)} though {len(others)} of {most} that may have it "
                 f"({', '.join(others)}) have not served out their {rules.canary_bake.total_seconds():.0f} s"
             )
+
+    def _is_canary(self, relay: str, made: Make, rules: Rules) -> bool:
+        """Whether a relay is among the first for a make since it was wished for, or since an operator let it go on."""
+        return len(self.first_taken.get(made, set()) - {relay}) < rules.canaries
 
     def _wave_worth(self, rules: Rules) -> int:
         shares = [self._share(region) for region in set(rules.wanted.values())]
@@ -216,7 +225,7 @@ class WaveRules:
                 f"{relay} is taken for {self._name(made, rules)} though {', '.join(here)} of its region have not baked"
             )
         elsewhere = [name for name in unbaked if rules.wanted[name] != region]
-        if rules.by_region and made in self.proven and elsewhere:
+        if rules.by_region and elsewhere and not self._is_canary(relay, made, rules):
             self.tell(
                 f"{relay} is taken for {self._name(made, rules)} though {', '.join(elsewhere)} of another region have not baked"
             )
