@@ -65,13 +65,16 @@ def plan_surplus(
             steps.append(Hold(instance.relay, "retire", work.progress or f"{work.intent} is under way", passes=True))
         else:
             step = plan_leaving(instance, reason, look)
+            facts = _facts(look.seen.hosts, instance)
+            # It has left the names with the fleet file that no longer asks for it, whoever else is out.
+            drain = wait_for_drain(instance.relay, reason, facts, look) if facts is not None else None
             full = _why_not_stop(instance, look, budget) if isinstance(step, Stop) else None
-            if full is not None:
+            if isinstance(step, Stop) and drain is not None:
+                step = drain
+            elif full is not None:
                 step = Hold(instance.relay, "stop", f"{reason}; {full}")
             elif isinstance(step, Stop):
                 budget = budget.take(instance.relay, instance.region)
-                facts = _facts(look.seen.hosts, instance)
-                step = (wait_for_drain(instance.relay, reason, facts, look) if facts is not None else None) or step
             steps.append(step)
     return views, steps, budget
 

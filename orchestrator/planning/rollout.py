@@ -210,7 +210,9 @@ def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappi
             continue
         answer = judge_bake(found)
         vouched = name in rollout.vouched and answer.verdict == "inconclusive"
-        if bake is None or vouched or not has_measure(name, footings, settling) or answer.verdict == "no worse":
+        # Where nothing was ever proven, those that do not serve are no measure.
+        alone = not has_measure(name, footings, settling) or (not rollout.good and not found.compared)
+        if bake is None or vouched or alone or answer.verdict == "no worse":
             settling[name] = replace(found, settled=True)
         elif answer.verdict == "inconclusive":
             doubtful[name] = answer.text
