@@ -295,7 +295,7 @@ def _from_wire(view: _View, sighting: Sighting | None) -> RelayView:
         case Verdict.STALE_TIP:
             return view(Phase.SYNCING, Health.UNHEALTHY, f"its tip is stale: {sighting.detail}")
         case Verdict.REFUSED:
-            return view(Phase.SYNCING, Health.UNHEALTHY, "the node runs, its port is not open yet: it replays")
+            return view(Phase.SYNCING, Health.UNHEALTHY, "the node runs, its port is not open yet")
         case Verdict.HANDSHAKE_TIMEOUT:
             return view(Phase.SYNCING, Health.UNHEALTHY, "connects, but no handshake: it starts, or is saturated")
         case (
