@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from orchestrator.fleet.observation import CloudView, HostFacts, InFlight, Observation, Sighting, UnitState
 from orchestrator.fleet.record import NO_EVIDENCE, Attempt, FleetRecord
@@ -20,11 +21,12 @@ from orchestrator.fleet.rollout import (
     Verb,
 )
 from orchestrator.planning.comparison import Signals
+from orchestrator.planning.course import Situation
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health, Phase, RelayView
 from orchestrator.planning.trust import Judgement, Stand
-from orchestrator.planning.wish import Wished
+from orchestrator.planning.wish import Wished, take_up_wish
 from orchestrator.rendering.bundle import render_bundle
 from orchestrator.rendering.values import RenderedRelay
 from tests.rendering_builders import rendered
@@ -41,6 +43,9 @@ FLEET = {"eu": 3, "us": 3}
 OLD, NEW = "old-digest", "new-digest"
 WAVES = ((EU3,), (EU1, US1), (EU2, US2), (US3,))
 """A canary and three waves."""
+
+NETWORK = "d1" * 32
+"""Digest of the network folder with which bundles are made here."""
 
 CALM = Judgement({}, {}, None, (), None, NO_EVIDENCE)
 """Nobody is known to be on another chain."""
@@ -169,3 +174,62 @@ def order(number: int, verb: Verb, relay: str = "") -> Order:
 def make_bundle(digest: str, version: str = "10.5.1", made_of: RenderedRelay | None = None) -> Bundle:
     """What is kept of a digest."""
     return Bundle(digest, version, "", "", render_bundle(made_of or rendered()))
+
+
+def situation(
+    footings: Mapping[str, Footing] | None = None,
+    state: RolloutState = RolloutState.RUNNING,
+    *,
+    open_wave: int | None = 0,
+    record: RolloutRecord | None = None,
+    stopped: str | None = None,
+    bundles: Iterable[str] = (OLD, NEW),
+    network: str = NETWORK,
+    **changes: object,
+) -> Situation:
+    """A rollout whose wave 0 (the canary) is open; who is in an earlier wave has settled."""
+    footings = footings or fleet()
+    before = [name for wave in WAVES[: open_wave if open_wave is not None else None] for name in wave]
+    record = record or RolloutRecord(settling=settled(*before), restarts=told(*before))
+    made = wished(state, record, **changes)
+    waves = tuple(tuple(name for name in wave if name in footings) for wave in made.rollout.waves)
+    kept = {digest: make_bundle(digest) for digest in bundles}
+    return Situation(made, waves, open_wave, footings, kept, network, stopped)
+
+
+def take_up(
+    record: RolloutRecord = NO_ROLLOUT,
+    footings: Mapping[str, Footing] | None = None,
+    *,
+    bundles: Iterable[str] = (OLD, NEW),
+    **look: Any,
+) -> Wished:
+    """What becomes of the rollout at a look at these relays."""
+    made = make_look(record, bundles=map(make_bundle, bundles), **look)
+    return take_up_wish(footings or fleet(), {}, record, made)
+
+
+TARGET = take_up().rollout.target
+
+
+def under_way(
+    state: RolloutState = RolloutState.RUNNING, *, record: RolloutRecord = NO_ROLLOUT, **changes: object
+) -> RolloutRecord:
+    """The rollout to what `fleet()` wishes for."""
+    return replace(record, current=make_rollout(state, target=TARGET, **changes))
+
+
+def before(state: RolloutState, **changes: object) -> RolloutRecord:
+    """The rollout of an earlier wish, to OLD unless told otherwise."""
+    usual: dict[str, object] = {
+        "target": "earlier",
+        "version": "10.5.1",
+        "wish": dict.fromkeys(("eu", "us"), OLD),
+        "good": {},
+    }
+    return RolloutRecord(make_rollout(state, **{**usual, **changes}))
+
+
+def told_of(found: Wished) -> list[str]:
+    """What the history is told."""
+    return [event.what for event in found.events]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
 from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import HostFacts, UnitState, Verdict
-from orchestrator.fleet.rollout import Bundle, Order
+from orchestrator.fleet.rollout import Bundle, Order, RolloutState
 from orchestrator.planning.footing import digest_of_wish, make_bundle
 from orchestrator.planning.look import Look, Wanted
 from orchestrator.planning.mesh import render_fleet
@@ -29,6 +29,9 @@ COUNTS = {"eu-central-1": 3, "eu-central-2": 1, "us-east-1": 4}
 OLD, NEW = "10.5.1", "10.6.0"
 
 LOOK_EVERY = timedelta(seconds=10)
+
+MOST_LOOKS = 300
+"""More than any rollout here needs: one that never ends fails instead of hanging."""
 
 
 @cache
@@ -148,3 +151,44 @@ def view_of(plan: Plan) -> RolloutView:
 def updated(plan: Plan) -> list[str]:
     """Relays that the plan restarts."""
     return [a.relay for a in plan.actions if isinstance(a, Deploy) and a.change >= ChangeClass.RESTART]
+
+
+def state_of(plan: Plan) -> str:
+    """State of the rollout."""
+    return view_of(plan).state
+
+
+def events(plan: Plan) -> list[str]:
+    """What the plan adds to the history."""
+    return [event.what for event in view_of(plan).events]
+
+
+def play(
+    look: Look, until: Callable[[Plan], bool], mishap: Callable[[Look], Look] = lambda look: look
+) -> tuple[Look, Plan, list[list[str]], list[str]]:
+    """Carry plans out, look after look, until one is as asked for.
+
+    Returns that look and plan, who was restarted in each look before it, and all events. `mishap` happens to each look.
+    """
+    steps: list[list[str]] = []
+    told: list[str] = []
+    for _ in range(MOST_LOOKS):
+        plan = plan_fleet(look)
+        told += events(plan)
+        if until(plan):
+            return look, plan, steps, told
+        steps.append(updated(plan))
+        look = mishap(carry_out(look, plan))
+    raise AssertionError(f"it never came to this: {view_of(plan)}")
+
+
+def is_complete(plan: Plan) -> bool:
+    """Whether the rollout is."""
+    return state_of(plan) == RolloutState.COMPLETE
+
+
+def runs(look: Look) -> dict[str, str]:
+    """Release by relay."""
+    files = {"a" * 64: OLD, "b" * 64: NEW}
+    hosts = {instance.instance_id: instance.relay for instance in look.seen.cloud.instances}
+    return {hosts[key]: files[facts.release] for key, facts in look.seen.hosts.items()}

@@ -85,8 +85,10 @@ def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecor
 def _was_never_begun(told: Restart, footing: Footing, look: Look) -> bool:
     """Whether a relay serves on as what it was: the restart was put off, or its controller died before it."""
     busy = footing.name in look.seen.in_flight or footing.facts is None or footing.facts.working
+    attempt = look.record.attempts.get((footing.name, "deploy"))
+    tried = attempt is not None and attempt.last_at >= told.at
     elsewhere = bool(footing.runs) and footing.runs != told.digest
-    return told.served_at is None and elsewhere and footing.healthy and not busy and not told.replaced
+    return told.served_at is None and elsewhere and footing.healthy and not (busy or tried or told.replaced)
 
 
 def why_failed(footing: Footing, told: Restart | None, judged: Judgement, look: Look) -> str | None:
@@ -162,9 +164,11 @@ def _settle(footing: Footing, known: Settling | None, look: Look) -> Settling | 
     if not footing.healthy:
         return replace(known, looks=0) if known is not None and known.settled else None
     settling = known or Settling(footing.wish, look.now)
+    looks = min(settling.looks + 1, look.spec.rollout.healthy_looks)
+    if settling.settled:
+        return replace(settling, looks=looks)  # nothing is counted any more, so nothing else is to be kept
     unseen = look.now - (settling.seen_at or look.now)
     gap = unseen if unseen > LONGEST_BLINK * look.spec.controller.look_every + BLINK else timedelta()
-    looks = min(settling.looks + 1, look.spec.rollout.healthy_looks)
     return replace(settling, looks=looks, since=settling.since + gap, seen_at=look.now)
 
 

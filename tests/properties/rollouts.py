@@ -224,7 +224,9 @@ def looks(draw: st.DrawFn, states: Sequence[RolloutState] = ()) -> Look:
         current = replace(
             draw(rollouts(wish, now)), target=target_of(NEW), version=NEW, good=dict.fromkeys(COUNTS, digest_of(OLD))
         )
-        kept = replace(kept, current=replace(current, state=draw(st.sampled_from(states))))
+        state = draw(st.sampled_from(states))
+        failed = {} if state in (RolloutState.RUNNING, RolloutState.COMPLETE) else current.failed
+        kept = replace(kept, current=replace(current, state=state, failed=failed))
     attempt = draw(
         st.sampled_from(
             [None] * 5 + [Attempt(NAMES[0], "stage", 4, now, "404"), Attempt(NAMES[1], "deploy", 4, now, "no")]

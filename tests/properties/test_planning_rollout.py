@@ -250,6 +250,7 @@ def test_who_is_told_to_restart_is_written_down_with_what_it_is_to_be(look: Look
 def test_nobody_is_newly_published_that_drains_or_has_not_served_in_enough_looks(look: Look) -> None:
     plan = steered(look)
     kept = kept_by(plan)
+    assume(not look.record.orders)  # a retry begins to count anew, and takes nobody out of the names for it
     new = plan.evidence.published - look.record.evidence.published
     assert not new & kept.draining.keys()
     for name in new:
@@ -309,6 +310,6 @@ def test_a_complete_rollout_comes_to_rest_whatever_led_there(look: Look) -> None
         assert plan.rollout is not None
         kept = replace(quiet.record, rollout=plan.rollout.record, bundles=plan.rollout.bundles, evidence=plan.evidence)
         quiet = replace(quiet, record=kept)
-    again = plan_fleet(quiet)
+    again = plan_fleet(replace(quiet, now=quiet.now + timedelta(seconds=10)))
     assert kept_by(again) == quiet.record.rollout
     assert again.actions == ()

@@ -8,9 +8,9 @@ from functools import cache
 from orchestrator.fleet.observation import HostFacts, HostView, Instance, Sighting, UnitState, Verdict
 from orchestrator.fleet.record import Attempt, LaunchIntent
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Plan, RelayView
+from orchestrator.planning.plan import Deploy, Plan, RelayView
 from orchestrator.planning.reconcile import plan_fleet
-from tests.scenarios.builders import MEDIUM, fleet_spec, serving_fleet
+from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, serving_fleet, wanted
 
 EU1, EU2 = "demo-eu-central-1-01", "demo-eu-central-1-02"
 
@@ -88,3 +88,17 @@ def steps_of(plan: Plan, relay: str) -> list[tuple[str, str]]:
     """(word, reason) of a relay's actions, then of its holds as `hold WORD`."""
     actions = [(type(a).__name__.lower(), a.reason) for a in plan.actions if a.relay == relay]
     return actions + [(f"hold {h.wanted}", h.because) for h in plan.holds if h.relay == relay]
+
+
+def with_new_release(look: Look, **policy: object) -> Look:
+    """The same look with another release wanted, and both staged everywhere; nothing but the budget holds it back."""
+    spec = fleet_spec(MEDIUM, release="10.6.0", rollout={**BUDGET_ALONE, **policy})
+    look = replace(look, wanted=wanted(spec))
+    for instance in look.seen.cloud.instances:
+        look = with_facts(look, instance.relay, staged=frozenset({"a" * 64, "b" * 64, "c" * 64}))
+    return look
+
+
+def disturbed(look: Look) -> list[str]:
+    """Relays that a plan restarts though they answer."""
+    return [a.relay for a in plan_fleet(look).actions if isinstance(a, Deploy) and a.disturbs]

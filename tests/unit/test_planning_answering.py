@@ -13,7 +13,7 @@ from orchestrator.planning.assess import why_dead
 from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.plan import Deploy, Health, Launch, Phase, Stop
 from orchestrator.planning.reconcile import plan_fleet
-from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, wanted
+from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import (
     EU1,
     EU2,
@@ -24,6 +24,7 @@ from tests.scenarios.looks import (
     with_facts,
     with_host,
     with_instance,
+    with_new_release,
     with_sighting,
 )
 
@@ -36,30 +37,25 @@ def everywhere(look, change):
     return look
 
 
-def new_release(look):
-    look = replace(look, wanted=wanted(fleet_spec(MEDIUM, release="10.6.0", rollout=BUDGET_ALONE)))
-    return everywhere(
-        look, lambda each, relay: with_facts(each, relay, staged=frozenset({"a" * 64, "b" * 64, "c" * 64}))
-    )
-
-
 def restarted(look) -> list[str]:
     return [action.relay for action in plan_fleet(look).actions if isinstance(action, Deploy)]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.STALE_TIP, Verdict.HANDSHAKE_TIMEOUT, Verdict.ANSWER_TIMEOUT])
 def test_relays_that_answer_are_restarted_one_at_a_time_though_none_of_them_serves(verdict: Verdict) -> None:
-    look = everywhere(new_release(serving_look()), lambda each, relay: with_sighting(each, relay, verdict))
+    look = everywhere(with_new_release(serving_look()), lambda each, relay: with_sighting(each, relay, verdict))
     assert len(restarted(look)) == 1
 
 
 def test_relays_whose_port_is_closed_are_restarted_together() -> None:
-    look = everywhere(new_release(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.REFUSED))
+    look = everywhere(with_new_release(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.REFUSED))
     assert len(restarted(look)) == len(look.seen.cloud.instances)
 
 
 def test_a_plan_that_restarts_two_stale_relays_is_called_a_defect() -> None:
-    look = everywhere(new_release(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.STALE_TIP))
+    look = everywhere(
+        with_new_release(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.STALE_TIP)
+    )
     plan = plan_fleet(look)
     (deploy,) = plan.actions
     other = next(i for i in look.seen.cloud.instances if i.relay != deploy.relay)
@@ -69,13 +65,15 @@ def test_a_plan_that_restarts_two_stale_relays_is_called_a_defect() -> None:
 
 def test_the_last_serving_relay_of_a_region_is_not_retired_before_another_serves() -> None:
     counts = {**MEDIUM, "eu-central-1": 1}
-    look = replace(serving_look(), wanted=wanted(fleet_spec(counts, rollout={"max_unavailable": 3})))
+    look = replace(
+        serving_look(), wanted=wanted(fleet_spec(counts, rollout={"max_unavailable": 3, "drain_time": None}))
+    )
     look = with_sighting(with_facts(look, EU1, unit=UnitState.FAILED), EU1, Verdict.REFUSED)
     assert (
         "hold stop",
         "the fleet file no longer asks for it; as many of eu-central-1 as may be out (1) are out",
     ) in steps_of(plan_fleet(look), EU2)
-    wider = {"max_unavailable": 3, "max_unavailable_per_region": 3}
+    wider = {"max_unavailable": 3, "max_unavailable_per_region": 3, "drain_time": None}
     look = replace(look, wanted=wanted(fleet_spec(counts, rollout=wider)))
     plan = plan_fleet(look)
     assert not any(isinstance(action, Stop) for action in plan.actions)

@@ -1,4 +1,4 @@
-"""What each relay is to be by now, who may be taken for it, what is kept to go back to, and who is not published yet."""
+"""What each relay is to be by now, whose turn it is, and what is kept to go back to."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ import pytest
 from orchestrator.fleet.observation import Sighting, UnitState, Verdict
 from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
 from orchestrator.planning.course import (
-    PARTNERS_OUT,
     Situation,
     goes_back,
-    is_moving,
     keep_bundles,
     list_allowed,
-    list_gates,
-    list_withheld,
     pick_aim,
-    why_stopped,
 )
 from orchestrator.planning.plan import Health, Phase
-from orchestrator.planning.preflight import Finding, Level
 from tests.rendering_builders import fleet_spec as rendering_spec
 from tests.rendering_builders import rendered
 from tests.rollout_looks import (
@@ -29,20 +23,20 @@ from tests.rollout_looks import (
     EU2,
     EU3,
     EVERYBODY,
+    NETWORK,
     NEW,
     NOW,
     OLD,
     US1,
     US2,
     US3,
-    WAVES,
     fleet,
     footing,
     make_bundle,
     make_facts,
     make_look,
-    settled,
     silent,
+    situation,
     told,
     wished,
 )
@@ -50,31 +44,7 @@ from tests.rollout_looks import (
 RUNNING, PAUSED, HALTED = RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HALTED
 ROLLING_BACK, ROLLED_BACK, COMPLETE = RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK, RolloutState.COMPLETE
 
-NETWORK = "d1" * 32
-"""Digest of the network folder with which bundles are made here."""
-
 DOWN = footing(EU2, health=Health.UNHEALTHY, phase=Phase.DEPLOYING, facts=make_facts(unit=UnitState.FAILED))
-
-
-def situation(
-    footings=None,
-    state: RolloutState = RUNNING,
-    *,
-    open_wave: int | None = 0,
-    record: RolloutRecord | None = None,
-    stopped: str | None = None,
-    bundles=(OLD, NEW),
-    network: str = NETWORK,
-    **changes,
-) -> Situation:
-    """A rollout whose wave 0 (the canary) is open; who is in an earlier wave has settled."""
-    footings = footings or fleet()
-    before = [name for wave in WAVES[: open_wave if open_wave is not None else None] for name in wave]
-    record = record or RolloutRecord(settling=settled(*before), restarts=told(*before))
-    made = wished(state, record, **changes)
-    waves = tuple(tuple(name for name in wave if name in footings) for wave in made.rollout.waves)
-    kept = {digest: make_bundle(digest) for digest in bundles}
-    return Situation(made, waves, open_wave, footings, kept, network, stopped)
 
 
 def allowed(now: Situation, **look) -> set[str]:
@@ -83,11 +53,6 @@ def allowed(now: Situation, **look) -> set[str]:
 
 def aim(name: str, now: Situation) -> str:
     return pick_aim(now.footings[name], now, list_allowed(now, make_look()))
-
-
-def gates(now: Situation) -> dict[str, str]:
-    may = list_allowed(now, make_look())
-    return dict(list_gates(now, {name: pick_aim(f, now, may) for name, f in now.footings.items()}, may))
 
 
 # --- whose turn it is ------------------------------------------------------------------------------------------------
@@ -129,6 +94,12 @@ def test_who_was_told_and_is_out_for_it_goes_on_though_nobody_further_is_updated
     away = footing(EU1, OLD, health=Health.UNHEALTHY)
     now = situation(fleet(away), HALTED, stopped="halted", record=RolloutRecord(restarts=told(EU1, US1)))
     assert allowed(now) == {EU1}
+
+
+def test_who_was_only_stopped_for_what_has_failed_by_now_does_not_go_on_with_it() -> None:
+    away = footing(EU1, OLD, health=Health.UNHEALTHY)
+    record = RolloutRecord(restarts=told(EU1), failures={NEW: Failure(NEW, "10.6.0", EU3, "exit 1", NOW)})
+    assert allowed(situation(fleet(away), HALTED, stopped="halted", record=record)) == set()
 
 
 def test_nobody_is_updated_further_while_it_is_stopped() -> None:
@@ -182,7 +153,7 @@ def test_who_waits_on_something_else_than_the_others_stays_that() -> None:
 def test_who_serves_on_what_cannot_be_made_again_waits_for_the_wish_and_is_not_restarted_twice() -> None:
     now = situation(fleet(footing(US3, "forgotten")))
     assert aim(US3, now) == ""
-    assert US3 in gates(now)
+    assert US3 not in allowed(now)
 
 
 def test_who_is_down_on_what_cannot_be_made_again_gets_what_was_proven() -> None:
@@ -256,160 +227,6 @@ def test_regions_go_back_to_what_was_proven_there() -> None:
 )
 def test_going_back_is_to_leave_what_runs_for_something_else_than_the_wish(runs: str, target: str, back: bool) -> None:
     assert goes_back(footing(EU1, runs), target) is back
-
-
-# --- why not yet -----------------------------------------------------------------------------------------------------
-
-
-def test_who_waits_is_told_for_whom() -> None:
-    assert gates(situation())[US3] == f"its turn comes after the canary ({EU3})"
-    now = situation(open_wave=1, record=RolloutRecord(settling=settled(EU3, US1)))
-    assert gates(now)[US3] == f"its turn comes after wave 1 ({EU1})"
-
-
-def test_without_canaries_the_first_wave_is_waited_for() -> None:
-    assert gates(situation(canaries=0))[US3] == f"its turn comes after wave 1 ({EU3})"
-
-
-def test_nobody_is_held_whose_turn_it_is_or_who_is_there() -> None:
-    assert gates(situation(fleet(footing(EU3, NEW)), open_wave=1)).keys() == {EU2, US2, US3}
-
-
-def test_a_stopped_rollout_holds_all_who_are_not_there() -> None:
-    now = situation(fleet(footing(EU3, NEW)), PAUSED, open_wave=1, stopped="the rollout is paused")
-    assert gates(now) == dict.fromkeys(set(EVERYBODY) - {EU3}, "the rollout is paused")
-
-
-def test_who_goes_back_is_not_held_by_the_halt() -> None:
-    now = situation(fleet(footing(EU3, NEW)), HALTED, stopped="halted", failed={EU3: "exit 1"})
-    assert EU3 not in gates(now)
-
-
-def test_who_was_told_and_is_out_for_it_is_not_held_by_the_halt() -> None:
-    away = footing(EU1, OLD, health=Health.UNHEALTHY)
-    now = situation(fleet(away), HALTED, stopped="halted", record=RolloutRecord(restarts=told(EU1)))
-    assert gates(now).keys() == set(EVERYBODY) - {EU1}
-
-
-@pytest.mark.parametrize(("runs", "held"), [(NEW, True), (OLD, False)])
-def test_a_database_that_the_older_release_cannot_open_keeps_who_has_run_the_newer_one(runs: str, held: bool) -> None:
-    failed = {EU3: "exit 1"}
-    now = situation(fleet(footing(EU3, runs)), ROLLING_BACK, stopped="taken back", failed=failed, version="10.4.1")
-    now = replace(now, bundles={NEW: make_bundle(NEW, "10.4.1"), OLD: make_bundle(OLD, "10.3.1")})
-    assert ("10.3.1 needs them deleted" in gates(now).get(EU3, "")) is held
-
-
-def test_who_failed_with_nothing_to_go_back_to_is_told_so() -> None:
-    now = situation(fleet(footing(EU1, OLD)), open_wave=1, failed={EU1: "deploying it failed"}, good={}, bundles=(NEW,))
-    assert gates(now)[EU1] == "it failed on 10.6.0, and nothing is known that it could go back to"
-
-
-# --- why nobody ------------------------------------------------------------------------------------------------------
-
-
-def stopped(state: RolloutState = RUNNING, findings=(), *, because: str = "exit 1", good=None, **look) -> str | None:
-    changes = {"because": because} | ({"good": good} if good is not None else {})
-    return why_stopped(wished(state, **changes), findings, make_look(**look))
-
-
-@pytest.mark.parametrize(
-    ("state", "text"),
-    [
-        (RUNNING, None),
-        (COMPLETE, None),
-        (PAUSED, "the rollout of 10.6.0 is paused: exit 1"),
-        (HALTED, "the rollout of 10.6.0 is halted: exit 1; `rollout resume`"),
-        (ROLLING_BACK, "10.6.0 was taken back: exit 1; wish for another release"),
-        (ROLLED_BACK, "10.6.0 was taken back: exit 1; wish for another release"),
-    ],
-)
-def test_each_state_says_why_nobody_further_is_updated(state: RolloutState, text: str | None) -> None:
-    found = stopped(state)
-    assert found is None if text is None else (found or "").startswith(text)
-
-
-REFUSAL = Finding(Level.REFUSES, "no-way-back:10.6.0", "it cannot go back")
-
-
-def test_what_the_pre_flight_refuses_stops_it_until_that_is_confirmed() -> None:
-    assert stopped(findings=[REFUSAL]) == "it cannot go back"
-    assert stopped(findings=[REFUSAL], confirmed=["no-way-back:10.6.0"]) is None
-    assert stopped(findings=[replace(REFUSAL, name="")], confirmed=["no-way-back:10.6.0"]) == "it cannot go back"
-    assert stopped(findings=[replace(REFUSAL, level=Level.WARNS)]) is None
-
-
-def test_a_finding_without_a_name_cannot_be_confirmed() -> None:
-    assert stopped(findings=[replace(REFUSAL, name="")], confirmed=[""]) == "it cannot go back"
-
-
-@pytest.mark.parametrize(
-    ("verdict", "waits"),
-    [
-        (Verdict.OK, False),
-        (Verdict.STALE_TIP, False),
-        (Verdict.NOT_ASKED, False),
-        (Verdict.REFUSED, True),
-        (Verdict.CONNECT_TIMEOUT, True),
-    ],
-)
-def test_it_waits_while_a_partner_is_visibly_out(verdict: Verdict, waits: bool) -> None:
-    found = stopped(sightings={"alpha": Sighting(verdict), "beta": Sighting(Verdict.OK)})
-    assert found == (f"{PARTNERS_OUT}alpha" if waits else None)
-
-
-def test_the_way_back_to_what_was_proven_waits_for_no_partner_and_no_pre_flight() -> None:
-    good = {"eu": NEW, "us": NEW}
-    assert stopped(findings=[REFUSAL], good=good, sightings={"alpha": Sighting(Verdict.REFUSED)}) is None
-
-
-# --- whether time alone helps ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("now", "moves"),
-    [
-        (situation(), False),
-        (situation(record=RolloutRecord(restarts=told(EU3))), True),
-        (situation(fleet(silent(EU3)), record=RolloutRecord(restarts=told(EU3))), False),
-        (situation(record=RolloutRecord(settling={EU3: replace(settled(EU3)[EU3], settled=False)})), True),
-        (situation(state=PAUSED, stopped="paused", record=RolloutRecord(restarts=told(EU3))), False),
-        (situation(stopped=f"{PARTNERS_OUT}alpha"), True),
-        (situation(stopped="it cannot go back"), False),
-        (situation(open_wave=None), False),
-    ],
-    ids=["nobody is told", "is told", "cannot be asked", "bakes", "paused", "partners", "refused", "all settled"],
-)
-def test_the_next_wave_opens_by_itself_only_if_somebody_is_on_its_way(now: Situation, moves: bool) -> None:
-    assert is_moving(now) is moves
-
-
-# --- not published yet -----------------------------------------------------------------------------------------------
-
-
-def withheld(mine=None, *, looks: int | None = None, was_told: bool = True, is_settled: bool = False) -> bool:
-    found = {EU1: replace(settled(EU1)[EU1], looks=looks, settled=is_settled)} if looks is not None else {}
-    record = RolloutRecord(settling=found, restarts=told(EU1) if was_told else {})
-    return EU1 in list_withheld(situation(fleet(mine or footing(EU1, NEW)), record=record), make_look())
-
-
-@pytest.mark.parametrize(("looks", "expected"), [(None, True), (0, True), (2, True), (3, False)])
-def test_an_updated_relay_is_published_after_enough_looks(looks: int | None, expected: bool) -> None:
-    assert withheld(looks=looks) is expected
-
-
-def test_who_was_not_updated_is_not_withheld() -> None:
-    assert not withheld(was_told=False)
-    assert not withheld(footing(EU1, OLD))
-
-
-def test_a_settled_relay_that_falls_out_is_no_newcomer_when_it_serves_again() -> None:
-    assert not withheld(looks=1, is_settled=True)
-
-
-@pytest.mark.parametrize(("published", "expected"), [((), True), ((EU1,), False)])
-def test_nobody_comes_into_the_names_while_it_is_restarted(published, expected: bool) -> None:
-    look = make_look(in_flight=[EU1], published=published)
-    assert (EU1 in list_withheld(situation(fleet(footing(EU1, ""))), look)) is expected
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""How updated relays come along: looks in a row, progress, failure, and how long a bake is."""
+"""How updated relays come along: looks in a row, progress, and how long a bake is."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import Sighting, UnitState, Verdict
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import Restart, RolloutRecord, RolloutState, Settling
-from orchestrator.planning.plan import Health, Phase, Side
-from orchestrator.planning.retries import GIVE_UP_AFTER
+from orchestrator.planning.plan import Health
 from orchestrator.planning.settling import (
-    FEW_DURATIONS,
     MOST_DURATIONS,
-    MOST_RESTARTS,
     bake_time,
     describe_span,
     follow_restarts,
@@ -24,11 +21,8 @@ from orchestrator.planning.settling import (
     list_others,
     settle_relays,
     typical_restart,
-    why_failed,
 )
-from orchestrator.planning.trust import ChainVerdict, Stand
 from tests.rollout_looks import (
-    CALM,
     EU1,
     EU2,
     MINUTE,
@@ -66,7 +60,7 @@ def known(**changes) -> Settling:
 
 
 def test_a_relay_settles_from_the_look_on_in_which_it_first_serves() -> None:
-    assert settle(footing(EU1, NEW), after=MINUTE) == Settling(NEW, NOW + MINUTE, looks=1)
+    assert settle(footing(EU1, NEW), after=MINUTE) == Settling(NEW, NOW + MINUTE, looks=1, seen_at=NOW + MINUTE)
 
 
 def test_looks_are_counted_up_to_as_many_as_are_wanted() -> None:
@@ -101,12 +95,25 @@ def test_a_relay_that_could_not_be_asked_has_not_begun_to_settle() -> None:
     assert settle(silent(EU1)) is None
 
 
+def test_time_in_which_nobody_looked_is_not_counted_as_served() -> None:
+    blink = 5 * make_look().spec.controller.look_every + 30 * SECOND
+    before = known(seen_at=NOW)
+    assert settle(footing(EU1, NEW), before, after=blink).since == NOW
+    later = settle(footing(EU1, NEW), before, after=blink + SECOND)
+    assert (later.since, later.seen_at) == (NOW + blink + SECOND, NOW + blink + SECOND)
+
+
+def test_nothing_more_is_noted_of_a_relay_that_has_settled() -> None:
+    before = known(settled=True, looks=3, seen_at=NOW)
+    assert settle(footing(EU1, NEW), before, after=MINUTE) == before
+
+
 def test_a_settled_relay_that_falls_out_stays_settled_and_counts_its_looks_anew() -> None:
     assert settle(footing(EU1, NEW, health=DOWN), known(settled=True)) == known(settled=True, looks=0)
 
 
 def test_what_was_settled_for_another_wish_counts_for_nothing() -> None:
-    assert settle(footing(EU1, NEW), known(digest=OLD, settled=True)) == Settling(NEW, NOW, looks=1)
+    assert settle(footing(EU1, NEW), known(digest=OLD, settled=True)) == Settling(NEW, NOW, looks=1, seen_at=NOW)
     assert settle(silent(EU1), known(digest=OLD, settled=True)) is None
 
 
@@ -171,22 +178,47 @@ def replaying(percent: float | None, unit: UnitState = UnitState.ACTIVATING):
 RESTARTED = Restart(NEW, NOW)
 
 
+def stale(age: float) -> Sighting:
+    return Sighting(Verdict.STALE_TIP, tip_age_seconds=age)
+
+
 @pytest.mark.parametrize(
-    ("mine", "slot", "moves"),
+    ("mine", "age", "moves"),
     [
         (replaying(10.0), None, True),
         (replaying(10.04), None, True),
         (replaying(None), None, False),
-        (replaying(None), 5, True),
+        (replaying(None), 900.0, True),
         (replaying(None, UnitState.DEACTIVATING), None, True),
-        (silent(EU1), 5, False),
+        (silent(EU1), 900.0, False),
     ],
-    ids=["replays", "replays slowly", "shows nothing", "its tip moves", "is still stopping", "was not asked"],
+    ids=["replays", "replays slowly", "shows nothing", "it has a tip", "is still stopping", "was not asked"],
 )
-def test_what_counts_as_progress(mine, slot, moves: bool) -> None:
-    sightings = {EU1: Sighting(Verdict.STALE_TIP, tip_slot=slot)} if slot is not None else {}
+def test_what_counts_as_progress(mine, age: float | None, moves: bool) -> None:
+    sightings = {EU1: stale(age)} if age is not None else {}
     found = follow(mine, RESTARTED, after=MINUTE, sightings=sightings).restarts[EU1]
     assert found.marked_at == (NOW + MINUTE if moves else None)
+
+
+@pytest.mark.parametrize(("ages", "moves"), [((900, 899), True), ((900, 900), False), ((900, 950), False)])
+def test_a_tip_that_moves_and_grows_no_younger_is_no_progress(ages: tuple[int, int], moves: bool) -> None:
+    before = follow(replaying(None), RESTARTED, sightings={EU1: stale(ages[0])}).restarts[EU1]
+    after = follow(replaying(None), before, after=MINUTE, sightings={EU1: stale(ages[1])}).restarts[EU1]
+    assert after.marked_at == (NOW + MINUTE if moves else NOW)
+
+
+def test_a_tip_that_was_young_once_has_to_grow_younger_still() -> None:
+    before = follow(replaying(None), RESTARTED, sightings={EU1: stale(100)}).restarts[EU1]
+    older = follow(replaying(None), before, after=MINUTE, sightings={EU1: stale(900)}).restarts[EU1]
+    again = follow(replaying(None), older, after=2 * MINUTE, sightings={EU1: stale(800)}).restarts[EU1]
+    assert again.marked_at == NOW
+
+
+def test_who_serves_is_not_stuck_from_before_when_it_falls_out() -> None:
+    before = replace(RESTARTED, mark="5", marked_at=NOW, youngest_tip=5.0, served_at=NOW)
+    serving = {EU1: Sighting(Verdict.OK, tip_age_seconds=5.0)}
+    found = follow(footing(EU1, NEW), before, after=60 * MINUTE, sightings=serving).restarts[EU1]
+    assert found.marked_at == NOW + 60 * MINUTE
 
 
 def test_a_percent_that_stands_still_is_no_progress() -> None:
@@ -203,12 +235,35 @@ def test_a_relay_that_serves_again_tells_how_long_that_took() -> None:
 
 @pytest.mark.parametrize(
     "mine",
-    [footing(EU1, OLD), footing(EU1, NEW, health=DOWN), footing(EU1, NEW, health=Health.UNKNOWN), silent(EU1)],
+    [
+        footing(EU1, OLD, health=DOWN),
+        footing(EU1, NEW, health=DOWN),
+        footing(EU1, NEW, health=Health.UNKNOWN),
+        silent(EU1),
+    ],
 )
 def test_who_does_not_serve_on_what_it_was_told_has_not_come_back(mine) -> None:
     record = follow(mine, RESTARTED, after=MINUTE)
     assert record.durations == ()
     assert record.restarts[EU1].served_at is None
+
+
+@pytest.mark.parametrize(
+    ("mine", "look", "kept"),
+    [
+        (footing(EU1, OLD), {}, False),
+        (footing(EU1, OLD), {"in_flight": [EU1]}, True),
+        (footing(EU1, OLD, facts=make_facts(working="deploy")), {}, True),
+        (footing(EU1, OLD), {"attempts": [Attempt(EU1, "deploy", 1, NOW, "no space")]}, True),
+        (footing(EU1, OLD), {"attempts": [Attempt(EU1, "deploy", 1, NOW - SECOND, "no space")]}, False),
+        (footing(EU1, OLD, health=DOWN), {}, True),
+        (footing(EU1, OLD, health=Health.UNKNOWN), {}, True),
+        (footing(EU1, "", facts=None), {}, True),
+    ],
+    ids=["never begun", "under way", "another's run", "failed", "failed before", "is out", "not known", "not asked"],
+)
+def test_a_restart_that_never_began_is_forgotten(mine, look, kept: bool) -> None:
+    assert (EU1 in follow(mine, RESTARTED, after=MINUTE, **look).restarts) is kept
 
 
 def test_a_restart_is_measured_once() -> None:
@@ -222,7 +277,7 @@ def test_a_restart_is_measured_once() -> None:
 def test_once_the_rollout_is_complete_a_tip_that_moves_is_nothing_to_keep(state: RolloutState, kept) -> None:
     served = replace(RESTARTED, served_at=NOW)
     record = RolloutRecord(make_rollout(state), restarts={EU1: served})
-    look = make_look(record, after=MINUTE, sightings={EU1: Sighting(Verdict.OK, tip_slot=7)})
+    look = make_look(record, after=MINUTE, sightings={EU1: Sighting(Verdict.OK, tip_age_seconds=7.0)})
     assert follow_restarts({EU1: footing(EU1, NEW)}, look).restarts[EU1].marked_at == kept
 
 
@@ -243,171 +298,7 @@ def test_the_newest_durations_are_remembered() -> None:
 
 def test_restarts_of_relays_that_nobody_wants_any_more_are_forgotten() -> None:
     look = make_look(RolloutRecord(restarts=told(EU1, EU2)))
-    assert list(follow_restarts({EU1: footing(EU1)}, look).restarts) == [EU1]
-
-
-# --- failure ---------------------------------------------------------------------------------------------------------
-
-
-def failure(mine, before: Restart | None = RESTARTED, judged=CALM, *, durations=(), **look) -> str | None:
-    record = RolloutRecord(restarts={EU1: before} if before is not None else {}, durations=durations)
-    return why_failed(mine, before, judged, make_look(record, **look))
-
-
-LONG = {"after": 16 * MINUTE}
-STUCK = footing(EU1, NEW, health=DOWN, facts=make_facts(unit=UnitState.ACTIVATING))
-CRASHED = footing(
-    EU1, NEW, health=DOWN, phase=Phase.DEPLOYING, facts=make_facts(unit=UnitState.FAILED, detail="exit 1")
-)
-
-
-def test_a_relay_without_progress_past_the_deadline_has_failed() -> None:
-    assert failure(STUCK, after=15 * MINUTE) is None
-    assert failure(STUCK, **LONG) == "it was updated 16 min ago and shows no progress for 16 min: as seen"
-
-
-def test_a_relay_that_gets_on_is_waited_for_however_long_it_takes() -> None:
-    hours = timedelta(hours=9)
-    moving = replace(RESTARTED, mark="37.0", marked_at=NOW + hours)
-    assert failure(STUCK, moving, after=hours + 15 * MINUTE) is None
-    assert failure(STUCK, moving, after=hours + 16 * MINUTE) is not None
-
-
-@pytest.mark.parametrize(
-    "mine",
-    [
-        footing(EU1, NEW),
-        silent(EU1),
-        footing(EU1, NEW, health=Health.UNKNOWN),
-        footing(EU1, NEW, health=DOWN, phase=Phase.UNKNOWN),
-        footing(EU1, NEW, health=DOWN, phase=Phase.LAUNCHING),
-        footing(EU1, OLD, health=DOWN),
-    ],
-    ids=["serves", "was not asked", "may serve", "is not known", "is launched anew", "still runs the old"],
-)
-def test_who_is_not_stuck_on_the_wish_has_not_failed_on_it(mine) -> None:
-    assert failure(mine, **LONG) is None
-
-
-def test_who_was_never_told_has_not_failed() -> None:
-    assert failure(CRASHED, None) is None
-    assert failure(CRASHED, Restart(OLD, NOW)) is None
-
-
-def test_who_is_being_worked_on_has_not_failed_yet() -> None:
-    assert failure(CRASHED, in_flight=[EU1]) is None
-
-
-def test_a_node_whose_unit_failed_has_failed_at_once_and_its_last_words_are_told() -> None:
-    assert failure(CRASHED) == "its node does not start: exit 1"
-
-
-@pytest.mark.parametrize(
-    ("mine", "restarts", "fails"),
-    [
-        (STUCK, MOST_RESTARTS - 1, False),
-        (STUCK, MOST_RESTARTS, True),
-        (STUCK, None, False),
-        (footing(EU1, NEW), MOST_RESTARTS, False),
-    ],
-)
-def test_a_node_that_exits_again_and_again_has_failed(mine, restarts: int | None, fails: bool) -> None:
-    unit = UnitState.ACTIVE if mine.healthy else UnitState.ACTIVATING
-    mine = replace(mine, facts=make_facts(unit=unit, restarts=restarts))
-    assert (failure(mine) is not None) is fails
-
-
-@pytest.mark.parametrize(
-    ("failures", "last_at", "fails"),
-    [
-        (GIVE_UP_AFTER, NOW + SECOND, True),
-        (GIVE_UP_AFTER - 1, NOW + SECOND, False),
-        (GIVE_UP_AFTER, NOW - SECOND, False),
-    ],
-)
-def test_a_relay_on_which_the_deploy_keeps_failing_has_failed(failures: int, last_at, fails: bool) -> None:
-    attempt = Attempt(EU1, "deploy", failures, last_at, "no space left")
-    text = failure(footing(EU1, OLD), attempts=[attempt])
-    assert (text == f"deploying it failed {failures} times, last: no space left") is fails
-
-
-@pytest.mark.parametrize(
-    ("stand", "fails"),
-    [(Stand.FORKED, True), (Stand.OTHER_NETWORK, True), (Stand.SUSPECTED, False), (Stand.LAGS, False)],
-)
-def test_a_relay_on_another_chain_has_failed_once_that_is_proven(stand: Stand, fails: bool) -> None:
-    judged = replace(CALM, verdicts={EU1: ChainVerdict(stand, "what the chain says")})
-    assert (failure(STUCK, judged=judged) == "what the chain says") is fails
-
-
-def test_a_quarantined_relay_has_failed_for_the_reason_of_its_quarantine() -> None:
-    assert failure(footing(EU1, NEW, health=DOWN, phase=Phase.QUARANTINED, reason="forked at 7")) == "forked at 7"
-
-
-def sides(*members: tuple[tuple[str, ...], tuple[str, ...]]):
-    return replace(CALM, sides=tuple(Side(relays, partners, (), None) for relays, partners in members))
-
-
-@pytest.mark.parametrize(
-    ("split", "fails"),
-    [
-        (sides(((EU1,), ()), ((EU2, US1), ("alpha", "beta"))), True),
-        (sides(((EU1,), ("beta",)), ((EU2, US1), ("alpha",))), False),
-        (sides(((EU1,), ()), ((EU2,), ("alpha",)), ((US1,), ("beta",))), False),
-        (sides(((EU1,), ()), ((EU2, US1), ())), False),
-        (sides(((EU2,), ()), ((EU1, US1), ("alpha",))), False),
-    ],
-    ids=["alone", "with a partner", "partners are split themselves", "no partner anywhere", "on their side"],
-)
-def test_a_relay_on_a_side_without_partners_has_failed_if_all_partners_are_on_one(split, fails: bool) -> None:
-    assert (failure(footing(EU1, NEW), judged=split) is not None) is fails
-
-
-# --- slowness --------------------------------------------------------------------------------------------------------
-
-
-TWENTY: dict[str, object] = {"slowest_restart": 20}
-
-
-def served(seconds: float) -> Restart:
-    return replace(RESTARTED, served_at=NOW + seconds * SECOND)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "before", "fails"),
-    [
-        (200, (10.0, 10.0, 10.0), False),
-        (201, (10.0, 10.0, 10.0), True),
-        (201, (10.0, 10.0), False),
-        (201, (10.0, 11.0, 300.0), False),
-    ],
-    ids=["in time", "too slow", "too little to compare with", "as slow as the middle allows"],
-)
-def test_a_restart_is_measured_by_those_before(seconds: int, before: tuple[float, ...], fails: bool) -> None:
-    text = failure(footing(EU1, NEW), served(seconds), durations=before, after=seconds * SECOND, policy=TWENTY)
-    assert (text is not None) is fails
-    assert len(before) >= FEW_DURATIONS or not fails
-
-
-def test_restarts_that_took_no_time_at_all_are_a_measure_too() -> None:
-    assert failure(footing(EU1, NEW), served(20), durations=(0.0, 0.0, 0.0), after=20 * SECOND, policy=TWENTY) is None
-    assert (
-        failure(footing(EU1, NEW), served(21), durations=(0.0, 0.0, 0.0), after=21 * SECOND, policy=TWENTY) is not None
-    )
-
-
-def test_slowness_is_told_in_numbers() -> None:
-    text = failure(footing(EU1, NEW), served(400), durations=(10.0, 10.0, 10.0), after=400 * SECOND)
-    assert text == "it took 400 s until it served, 40 times as long as 3 restarts before (10 s)"
-
-
-def test_slowness_can_be_left_unjudged() -> None:
-    policy = {"slowest_restart": None}
-    assert failure(footing(EU1, NEW), served(400), durations=(1.0,) * 3, policy=policy, after=400 * SECOND) is None
-
-
-def test_who_served_in_time_does_not_become_slow_because_later_restarts_are_quicker() -> None:
-    assert failure(footing(EU1, NEW), served(400), durations=(400.0, 10.0, 10.0, 10.0), after=900 * SECOND) is None
+    assert list(follow_restarts({EU1: footing(EU1, NEW)}, look).restarts) == [EU1]
 
 
 # --- how long --------------------------------------------------------------------------------------------------------

@@ -1,35 +1,35 @@
-"""From wishes and orders to the rollout that is under way: what supersedes, what is halted before it begins, what each order does."""
+"""From wishes to the rollout that is under way: what supersedes, what was proven, what a failure does."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from orchestrator.fleet.rollout import NO_ROLLOUT, Failure, RolloutRecord, RolloutState, Settling, Verb
+from orchestrator.fleet.record import Attempt
+from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
 from orchestrator.planning.plan import Health, Phase
-from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves, take_up_wish
+from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves
 from tests.rollout_looks import (
     EU1,
-    EU2,
     EU3,
     MINUTE,
     NEW,
     NOW,
     OLD,
+    TARGET,
     US1,
     US2,
     WAVES,
+    before,
     fleet,
     footing,
-    make_bundle,
     make_look,
     make_rollout,
-    order,
-    settled,
     silent,
-    told,
+    take_up,
+    told_of,
+    under_way,
     wished,
 )
 
@@ -37,29 +37,6 @@ RUNNING, PAUSED, HALTED = RolloutState.RUNNING, RolloutState.PAUSED, RolloutStat
 ROLLING_BACK, ROLLED_BACK, COMPLETE = RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK, RolloutState.COMPLETE
 
 BAD = Failure(NEW, "10.6.0", EU1, "exit 1", NOW)
-
-
-def take_up(record: RolloutRecord = NO_ROLLOUT, footings=None, *, bundles=(OLD, NEW), **look) -> Wished:
-    made = make_look(record, bundles=map(make_bundle, bundles), **look)
-    return take_up_wish(footings or fleet(), {}, record, made)
-
-
-TARGET = take_up().rollout.target
-
-
-def under_way(state: RolloutState = RUNNING, *, record: RolloutRecord = NO_ROLLOUT, **changes) -> RolloutRecord:
-    """The rollout to what `fleet()` wishes for."""
-    return replace(record, current=make_rollout(state, target=TARGET, **changes))
-
-
-def before(state: RolloutState, **changes) -> RolloutRecord:
-    """The rollout of an earlier wish, to OLD unless told otherwise."""
-    usual = {"target": "earlier", "version": "10.5.1", "wish": dict.fromkeys(("eu", "us"), OLD), "good": {}}
-    return RolloutRecord(make_rollout(state, **{**usual, **changes}))
-
-
-def told_of(found: Wished) -> list[str]:
-    return [event.what for event in found.events]
 
 
 # --- a new wish ------------------------------------------------------------------------------------------------------
@@ -146,9 +123,27 @@ def test_a_wish_that_has_failed_before_is_halted_before_it_begins(state: Rollout
     assert told_of(found)[-2:] == ["started", "halted"]
 
 
-def test_a_wish_that_never_got_as_far_as_a_relay_says_so() -> None:
-    found = take_up(replace(before(HALTED), failures={NEW: replace(BAD, relay="")}))
-    assert found.rollout.because == "it failed before, on staging: exit 1"
+def test_a_wish_that_could_only_not_be_staged_is_tried_again_after_another_one() -> None:
+    found = take_up(replace(before(HALTED), failures={NEW: replace(BAD, staging=True)}))
+    assert found.rollout.state is RUNNING
+
+
+@pytest.mark.parametrize(
+    ("failures", "attempts", "failed", "goes_on"),
+    [
+        ({NEW: replace(BAD, staging=True)}, (), {}, True),
+        ({NEW: replace(BAD, staging=True)}, (Attempt(EU1, "stage", 4, NOW, "404"),), {}, False),
+        ({NEW: replace(BAD, staging=True)}, (), {EU1: "exit 1"}, False),
+        ({NEW: BAD}, (), {EU1: "exit 1"}, False),
+        ({}, (), {}, False),
+    ],
+    ids=["apply again", "still failing", "another has failed", "failed on a relay", "halted by an operator"],
+)
+def test_what_could_not_be_staged_goes_on_once_an_apply_has_forgotten_that(failures, attempts, failed, goes_on) -> None:
+    record = under_way(HALTED, failed=failed, record=RolloutRecord(failures=failures))
+    found = take_up(record, attempts=attempts)
+    assert found.rollout.state is (RUNNING if goes_on else HALTED)
+    assert found.record.failures == ({} if goes_on else failures)
 
 
 # --- what was proven -------------------------------------------------------------------------------------------------
@@ -196,171 +191,34 @@ def test_a_wish_is_trusted_if_it_was_proven_in_every_region(good, trusted: bool)
     assert is_trusted(make_rollout(good=good)) is trusted
 
 
+@pytest.mark.parametrize("regions", [("eu",), ("eu", "us", "ap")])
+def test_regions_that_come_and_go_are_no_other_wish(regions: tuple[str, ...]) -> None:
+    others = {"demo-ap-01": footing("demo-ap-01", "", wish="of ap", facts=None, phase=Phase.ABSENT)}
+    some = {name: relay for name, relay in {**fleet(), **others}.items() if relay.region in regions}
+    found = take_up(under_way(failed={EU1: "exit 1"}), some, counts=dict.fromkeys(regions, 3))
+    assert found.rollout.failed == {EU1: "exit 1"}
+    assert found.rollout.wish.keys() == set(regions)
+    assert found.events == ()
+
+
+def test_another_relay_is_the_canary_if_the_one_that_was_is_gone_before_it_had_proven_anything() -> None:
+    without = {name: relay for name, relay in fleet().items() if name != EU3}
+    assert take_up(under_way(), without).rollout.waves[:2] == ((EU1,), (US1,))
+    ahead = {**without, US2: footing(US2, NEW)}
+    assert take_up(under_way(), ahead).rollout.waves == WAVES
+
+
+def test_relays_that_came_meanwhile_have_waves_of_their_own_after_the_others() -> None:
+    more = {**fleet(), "demo-eu-04": footing("demo-eu-04"), "demo-eu-05": footing("demo-eu-05", NEW)}
+    found = take_up(under_way(), more, counts={"eu": 5, "us": 3})
+    assert found.rollout.waves == (*WAVES, ("demo-eu-04",))
+    again = take_up(RolloutRecord(found.rollout), more, counts={"eu": 5, "us": 3})
+    assert again.rollout.waves == found.rollout.waves
+
+
 def test_relays_that_nobody_wants_any_more_are_out_of_the_waves() -> None:
     left = {name: relay for name, relay in fleet().items() if name not in (EU3, US1)}
     assert list_wanted_waves(make_rollout(), left) == ((), (EU1,), *WAVES[2:])
-
-
-# --- orders ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("state", "verb", "after", "event"),
-    [
-        (RUNNING, Verb.PAUSE, PAUSED, "paused"),
-        (PAUSED, Verb.PAUSE, PAUSED, None),
-        (HALTED, Verb.PAUSE, HALTED, None),
-        (ROLLING_BACK, Verb.PAUSE, ROLLING_BACK, None),
-        (ROLLED_BACK, Verb.PAUSE, ROLLED_BACK, None),
-        (COMPLETE, Verb.PAUSE, COMPLETE, None),
-        (RUNNING, Verb.HALT, HALTED, "halted"),
-        (PAUSED, Verb.HALT, HALTED, "halted"),
-        (HALTED, Verb.HALT, HALTED, None),
-        (ROLLING_BACK, Verb.HALT, ROLLING_BACK, None),
-        (ROLLED_BACK, Verb.HALT, ROLLED_BACK, None),
-        (COMPLETE, Verb.HALT, COMPLETE, None),
-        (RUNNING, Verb.RESUME, RUNNING, None),
-        (PAUSED, Verb.RESUME, RUNNING, "resumed"),
-        (HALTED, Verb.RESUME, RUNNING, "resumed"),
-        (ROLLING_BACK, Verb.RESUME, RUNNING, "resumed"),
-        (ROLLED_BACK, Verb.RESUME, RUNNING, "resumed"),
-        (COMPLETE, Verb.RESUME, COMPLETE, None),
-        (RUNNING, Verb.ROLLBACK, ROLLING_BACK, "rolling back"),
-        (PAUSED, Verb.ROLLBACK, ROLLING_BACK, "rolling back"),
-        (HALTED, Verb.ROLLBACK, ROLLING_BACK, "rolling back"),
-        (ROLLING_BACK, Verb.ROLLBACK, ROLLING_BACK, None),
-        (ROLLED_BACK, Verb.ROLLBACK, ROLLED_BACK, None),
-        (COMPLETE, Verb.ROLLBACK, ROLLING_BACK, "rolling back"),
-        (RUNNING, Verb.RETRY, RUNNING, "retried"),
-        (PAUSED, Verb.RETRY, PAUSED, "retried"),
-        (HALTED, Verb.RETRY, RUNNING, "retried"),
-        (COMPLETE, Verb.RETRY, COMPLETE, None),
-    ],
-)
-def test_what_each_order_does_in_each_state(state, verb: Verb, after, event: str | None) -> None:
-    found = take_up(under_way(state), orders=[order(1, verb, EU1)])
-    assert found.rollout.state is after
-    assert told_of(found) == ([event] if event else [])
-    assert found.rollout.heard == 1
-
-
-@pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.HALT, Verb.ROLLBACK])
-def test_who_asked_and_why_is_kept_and_told(verb: Verb) -> None:
-    found = take_up(under_way(), orders=[order(1, verb)], after=MINUTE)
-    assert (found.rollout.because, found.rollout.since) == ("by ops: because", NOW + MINUTE)
-    assert (found.events[0].user, found.events[0].text, found.events[0].at) == ("ops", "by ops: because", NOW + MINUTE)
-
-
-def test_a_rollout_that_runs_has_no_cause() -> None:
-    found = take_up(under_way(PAUSED, because="by ops: lunch"), orders=[order(1, Verb.RESUME)])
-    assert found.rollout.because == ""
-    assert found.events[0].text == "by ops: because"
-
-
-def test_orders_are_taken_up_once() -> None:
-    orders = [order(1, Verb.PAUSE)]
-    first = take_up(under_way(), orders=orders)
-    resumed = replace(first.rollout, state=RUNNING)
-    again = take_up(RolloutRecord(resumed), orders=orders)
-    assert (again.rollout, again.events) == (resumed, ())
-
-
-def test_orders_are_taken_up_in_the_order_in_which_they_came() -> None:
-    pause, resume, halt = order(1, Verb.PAUSE), order(2, Verb.RESUME), order(3, Verb.HALT)
-    found = take_up(under_way(), orders=[pause, resume, halt])
-    assert told_of(found) == ["paused", "resumed", "halted"]
-    assert (found.rollout.state, found.rollout.heard) == (HALTED, 3)
-
-
-def test_orders_from_before_the_first_rollout_are_not_meant_for_it() -> None:
-    found = take_up(orders=[order(1, Verb.HALT), order(2, Verb.PAUSE)])
-    assert (found.rollout.state, found.rollout.heard) == (RUNNING, 2)
-
-
-def test_an_order_that_nobody_has_heard_is_meant_for_the_wish_that_was_under_way() -> None:
-    found = take_up(before(RUNNING), orders=[order(1, Verb.PAUSE)])
-    assert told_of(found) == ["paused", "superseded", "started"]
-    assert (found.rollout.state, found.rollout.heard) == (RUNNING, 1)
-
-
-def test_without_anything_to_go_back_to_a_rollback_is_not_begun() -> None:
-    found = take_up(under_way(good={}), orders=[order(1, Verb.ROLLBACK)])
-    assert (found.rollout.state, found.events) == (RUNNING, ())
-
-
-def test_the_way_back_to_what_was_proven_is_not_rolled_back() -> None:
-    found = take_up(under_way(good={"eu": NEW, "us": NEW}, canaries=0), orders=[order(1, Verb.ROLLBACK)])
-    assert (found.rollout.state, found.events) == (RUNNING, ())
-
-
-# --- what resume and retry forgive -----------------------------------------------------------------------------------
-
-
-TWO_FAILED = under_way(
-    HALTED,
-    failed={EU1: "exit 1", US1: "stuck"},
-    record=RolloutRecord(
-        settling=settled(EU1, US1, EU2), restarts=told(EU1, US1, EU2), failures={NEW: BAD, "other": BAD}
-    ),
-)
-
-
-def test_resume_lets_everything_that_failed_be_tried_again() -> None:
-    found = take_up(TWO_FAILED, orders=[order(1, Verb.RESUME)])
-    assert (found.rollout.failed, list(found.record.failures)) == ({}, ["other"])
-    assert (list(found.record.settling), list(found.record.restarts)) == ([EU2], [EU2])
-
-
-def test_retry_lets_one_relay_try_again_and_stays_halted_for_the_other() -> None:
-    found = take_up(TWO_FAILED, orders=[order(1, Verb.RETRY, EU1)])
-    assert (found.rollout.state, found.rollout.failed) == (HALTED, {US1: "stuck"})
-    assert NEW in found.record.failures
-    assert (list(found.record.settling), list(found.record.restarts)) == ([US1, EU2], [US1, EU2])
-
-
-def test_the_retry_of_the_last_one_lets_the_rollout_go_on() -> None:
-    found = take_up(TWO_FAILED, orders=[order(1, Verb.RETRY, EU1), order(2, Verb.RETRY, US1)])
-    assert (found.rollout.state, found.rollout.failed, found.rollout.because) == (RUNNING, {}, "")
-    assert NEW not in found.record.failures
-
-
-def test_a_wish_that_had_failed_before_can_be_resumed_and_is_not_halted_again() -> None:
-    halted = take_up(replace(before(HALTED), failures={NEW: BAD}))
-    record = replace(halted.record, current=halted.rollout)
-    resumed = take_up(record, orders=[order(1, Verb.RESUME)])
-    assert (resumed.rollout.state, resumed.record.failures) == (RUNNING, {})
-    assert take_up(replace(resumed.record, current=resumed.rollout)).rollout.state is RUNNING
-
-
-# --- what could not be told ------------------------------------------------------------------------------------------
-
-
-def baking(minutes: int, **changes) -> Settling:
-    return replace(Settling(NEW, NOW - minutes * MINUTE, looks=3), **changes)
-
-
-@pytest.mark.parametrize(
-    ("name", "found", "accepted"),
-    [
-        (EU3, baking(10), True),
-        (EU3, baking(9), False),
-        (EU1, baking(2), True),
-        (EU1, baking(1), False),
-        (EU1, baking(2, looks=2), False),
-        (EU1, baking(2, settled=True), False),
-    ],
-    ids=["canary", "canary that bakes", "wave", "relay that bakes", "too few looks", "settled"],
-)
-def test_who_resumes_vouches_for_those_whose_bake_is_over_and_could_not_be_judged(name, found, accepted) -> None:
-    record = under_way(PAUSED, record=RolloutRecord(settling={name: found}))
-    policy = {"canary_bake": timedelta(minutes=10), "bake": timedelta(minutes=2)}
-    resumed = take_up(record, orders=[order(1, Verb.RESUME)], policy=policy)
-    assert resumed.rollout.vouched == (frozenset({name}) if accepted else frozenset())
-
-
-def test_who_was_vouched_for_before_stays_so() -> None:
-    record = under_way(PAUSED, vouched=frozenset({US1}), record=RolloutRecord(settling={EU3: baking(60)}))
-    assert take_up(record, orders=[order(1, Verb.RESUME)]).rollout.vouched == {US1, EU3}
 
 
 # --- failing ---------------------------------------------------------------------------------------------------------
@@ -387,7 +245,7 @@ def test_what_a_failure_does_in_each_state(state, on_failure: str, updated: bool
     found = fail(state, updated=updated, policy={"on_failure": on_failure})
     assert found.rollout.state is after
     assert found.rollout.failed == ({EU3: "exit 1"} if updated else {})
-    assert found.record.failures[NEW] == Failure(NEW, "10.6.0", EU3, "exit 1", NOW + MINUTE)
+    assert found.record.failures[NEW] == Failure(NEW, "10.6.0", EU3, "exit 1", NOW + MINUTE, staging=not updated)
     assert found.events[0].what == "failed"
 
 
