@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.fleet.observation import UnitState, Verdict
-from orchestrator.fleet.rollout import RolloutState, Verb
+from orchestrator.fleet.rollout import Verb
 from orchestrator.planning.findings import Level
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Plan
@@ -21,7 +21,6 @@ from tests.upgrades import (
     NAMES,
     NEW,
     OLD,
-    STAGED,
     carry_out,
     change,
     digest_of,
@@ -295,10 +294,3 @@ def test_who_is_told_is_kept_with_its_connections_before_it_is() -> None:
 def test_bundles_of_both_releases_are_kept() -> None:
     kept = view_of(plan_fleet(upgrading(SHORT))).bundles
     assert {digest: bundle.version for digest, bundle in kept.items()} == {digest_of(OLD): OLD, digest_of(NEW): NEW}
-
-
-def test_staging_is_no_part_of_what_is_kept() -> None:
-    look = change(upgrading(SHORT), NAMES[0], staged=STAGED - {"b" * 64})
-    before = look.record.rollout.restarts
-    assert view_of(plan_fleet(look)).record.restarts.keys() == before.keys()
-    assert view_of(plan_fleet(look)).state == RolloutState.RUNNING

@@ -1,0 +1,169 @@
+"""What restarted relays show of progress, which restarts never began, and how long those took that did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.fleet.metrics import NodeMetrics
+from orchestrator.fleet.observation import Sighting, UnitState, Verdict
+from orchestrator.fleet.record import Attempt
+from orchestrator.fleet.rollout import Restart, RolloutRecord, RolloutState
+from orchestrator.planning.plan import Health
+from orchestrator.planning.settling import (
+    MOST_DURATIONS,
+    follow_restarts,
+)
+from tests.rollout_looks import (
+    EU1,
+    EU2,
+    MINUTE,
+    NEW,
+    NOW,
+    OLD,
+    SECOND,
+    footing,
+    make_facts,
+    make_look,
+    make_rollout,
+    silent,
+    told,
+)
+
+DOWN = Health.UNHEALTHY
+
+
+def follow(mine, before: Restart, *, durations=(), **look) -> RolloutRecord:
+    return follow_restarts({EU1: mine}, make_look(RolloutRecord(restarts={EU1: before}, durations=durations), **look))
+
+
+def replaying(percent: float | None, unit: UnitState = UnitState.ACTIVATING):
+    metrics = NodeMetrics("new", replay_percent=percent) if percent is not None else None
+    return footing(EU1, NEW, health=DOWN, facts=make_facts(unit=unit, metrics=metrics))
+
+
+RESTARTED = Restart(NEW, NOW)
+
+
+def stale(age: float) -> Sighting:
+    return Sighting(Verdict.STALE_TIP, tip_age_seconds=age)
+
+
+@pytest.mark.parametrize(
+    ("mine", "age", "moves"),
+    [
+        (replaying(10.0), None, True),
+        (replaying(10.04), None, True),
+        (replaying(None), None, False),
+        (replaying(None), 900.0, True),
+        (replaying(None, UnitState.DEACTIVATING), None, True),
+        (silent(EU1), 900.0, False),
+    ],
+    ids=["replays", "replays slowly", "shows nothing", "it has a tip", "is still stopping", "was not asked"],
+)
+def test_what_counts_as_progress(mine, age: float | None, moves: bool) -> None:
+    sightings = {EU1: stale(age)} if age is not None else {}
+    found = follow(mine, RESTARTED, after=MINUTE, sightings=sightings).restarts[EU1]
+    assert found.marked_at == (NOW + MINUTE if moves else None)
+
+
+@pytest.mark.parametrize(("ages", "moves"), [((900, 899), True), ((900, 900), False), ((900, 950), False)])
+def test_a_tip_that_moves_and_grows_no_younger_is_no_progress(ages: tuple[int, int], moves: bool) -> None:
+    before = follow(replaying(None), RESTARTED, sightings={EU1: stale(ages[0])}).restarts[EU1]
+    after = follow(replaying(None), before, after=MINUTE, sightings={EU1: stale(ages[1])}).restarts[EU1]
+    assert after.marked_at == (NOW + MINUTE if moves else NOW)
+
+
+def test_a_tip_that_was_young_once_has_to_grow_younger_still() -> None:
+    before = follow(replaying(None), RESTARTED, sightings={EU1: stale(100)}).restarts[EU1]
+    older = follow(replaying(None), before, after=MINUTE, sightings={EU1: stale(900)}).restarts[EU1]
+    again = follow(replaying(None), older, after=2 * MINUTE, sightings={EU1: stale(800)}).restarts[EU1]
+    assert again.marked_at == NOW
+
+
+def test_who_serves_is_not_stuck_from_before_when_it_falls_out() -> None:
+    before = replace(RESTARTED, mark="5", marked_at=NOW, youngest_tip=5.0, served_at=NOW)
+    serving = {EU1: Sighting(Verdict.OK, tip_age_seconds=5.0)}
+    found = follow(footing(EU1, NEW), before, after=60 * MINUTE, sightings=serving).restarts[EU1]
+    assert found.marked_at == NOW + 60 * MINUTE
+
+
+def test_a_percent_that_stands_still_is_no_progress() -> None:
+    before = follow(replaying(10.0), RESTARTED).restarts[EU1]
+    assert follow(replaying(10.0), before, after=MINUTE).restarts[EU1] == before
+    assert follow(replaying(10.2), before, after=MINUTE).restarts[EU1].marked_at == NOW + MINUTE
+
+
+def test_a_relay_that_serves_again_tells_how_long_that_took() -> None:
+    record = follow(footing(EU1, NEW), RESTARTED, after=42 * SECOND, durations=(7.0,))
+    assert record.durations == (7.0, 42.0)
+    assert record.restarts[EU1].served_at == NOW + 42 * SECOND
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        footing(EU1, OLD, health=DOWN),
+        footing(EU1, NEW, health=DOWN),
+        footing(EU1, NEW, health=Health.UNKNOWN),
+        silent(EU1),
+    ],
+)
+def test_who_does_not_serve_on_what_it_was_told_has_not_come_back(mine) -> None:
+    record = follow(mine, RESTARTED, after=MINUTE)
+    assert record.durations == ()
+    assert record.restarts[EU1].served_at is None
+
+
+@pytest.mark.parametrize(
+    ("mine", "look", "kept"),
+    [
+        (footing(EU1, OLD), {}, False),
+        (footing(EU1, OLD), {"in_flight": [EU1]}, True),
+        (footing(EU1, OLD, facts=make_facts(working="deploy")), {}, True),
+        (footing(EU1, OLD), {"attempts": [Attempt(EU1, "deploy", 1, NOW, "no space")]}, True),
+        (footing(EU1, OLD), {"attempts": [Attempt(EU1, "deploy", 1, NOW - SECOND, "no space")]}, False),
+        (footing(EU1, OLD, health=DOWN), {}, True),
+        (footing(EU1, OLD, health=Health.UNKNOWN), {}, True),
+        (footing(EU1, "", facts=None), {}, True),
+    ],
+    ids=["never begun", "under way", "another's run", "failed", "failed before", "is out", "not known", "not asked"],
+)
+def test_a_restart_that_never_began_is_forgotten(mine, look, kept: bool) -> None:
+    assert (EU1 in follow(mine, RESTARTED, after=MINUTE, **look).restarts) is kept
+
+
+def test_a_restart_is_measured_once() -> None:
+    served = replace(RESTARTED, served_at=NOW + MINUTE)
+    record = follow(footing(EU1, NEW), served, after=5 * MINUTE, durations=(60.0,))
+    assert record.durations == (60.0,)
+    assert record.restarts[EU1].served_at == NOW + MINUTE
+
+
+@pytest.mark.parametrize(("state", "kept"), [(RolloutState.COMPLETE, None), (RolloutState.RUNNING, NOW + MINUTE)])
+def test_once_the_rollout_is_complete_a_tip_that_moves_is_nothing_to_keep(state: RolloutState, kept) -> None:
+    served = replace(RESTARTED, served_at=NOW)
+    record = RolloutRecord(make_rollout(state), restarts={EU1: served})
+    look = make_look(record, after=MINUTE, sightings={EU1: Sighting(Verdict.OK, tip_age_seconds=7.0)})
+    assert follow_restarts({EU1: footing(EU1, NEW)}, look).restarts[EU1].marked_at == kept
+
+
+def test_who_has_not_served_yet_is_followed_though_the_rollout_is_complete() -> None:
+    look = make_look(RolloutRecord(make_rollout(RolloutState.COMPLETE), restarts={EU1: RESTARTED}))
+    assert follow_restarts({EU1: replaying(5.0)}, look).restarts[EU1].marked_at == NOW
+
+
+def test_another_instance_in_its_place_is_no_measure_of_restarts() -> None:
+    assert follow(footing(EU1, NEW), replace(RESTARTED, replaced=True), after=MINUTE).durations == ()
+
+
+def test_the_newest_durations_are_remembered() -> None:
+    durations = tuple(float(n) for n in range(MOST_DURATIONS))
+    found = follow(footing(EU1, NEW), RESTARTED, after=MINUTE, durations=durations).durations
+    assert found == (*durations[1:], 60.0)
+
+
+def test_restarts_of_relays_that_nobody_wants_any_more_are_forgotten() -> None:
+    look = make_look(RolloutRecord(restarts=told(EU1, EU2)))
+    assert list(follow_restarts({EU1: footing(EU1, NEW)}, look).restarts) == [EU1]
