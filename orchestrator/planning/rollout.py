@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.fleet.rollout import Bundle, Restart, Rollout, RolloutEvent, RolloutRecord, RolloutState, Settling
+from orchestrator.fleet.rollout import (
+    Bundle,
+    Failure,
+    Restart,
+    Rollout,
+    RolloutEvent,
+    RolloutRecord,
+    RolloutState,
+    Settling,
+)
 from orchestrator.planning.assess import Slot
 from orchestrator.planning.comparison import judge_bake
 from orchestrator.planning.course import (
@@ -174,6 +183,7 @@ def _order(rollout: Rollout, waves: Sequence[Sequence[str]]) -> Mapping[str, int
 
 def _fail(wished: Wished, footings: Mapping[str, Footing], judged: Judgement, look: Look) -> Wished:
     """Take note of relays that failed on the wish since the last look. What the fleet has proven is not to blame."""
+    wished = _note_what_failed_before(wished, footings, judged, look)
     rollout = wished.rollout
     if not rollout.waves or rollout.state is RolloutState.COMPLETE or is_trusted(rollout):
         return wished
@@ -193,6 +203,20 @@ def _fail(wished: Wished, footings: Mapping[str, Footing], judged: Judgement, lo
         if (attempt := look.record.attempts.get((name, "stage"))) is not None and attempt.failures >= GIVE_UP_AFTER
     }
     return fail_wish(wished, unstaged, footings, look, updated=False) if unstaged else wished
+
+
+def _note_what_failed_before(wished: Wished, footings: Mapping[str, Footing], judged: Judgement, look: Look) -> Wished:
+    """Keep in mind that a relay fails on what it was updated to for an earlier wish: it may be wished for again."""
+    record, proven = wished.record, set(wished.rollout.good.values())
+    failures = dict(record.failures)
+    for name, footing in footings.items():
+        earlier = replace(footing, wish=footing.runs)
+        if footing.arrived or not footing.runs or footing.runs in proven or footing.runs in failures:
+            continue
+        if (why := why_failed(earlier, record.restarts.get(name), judged, look)) is not None:
+            version = look.record.bundles[footing.runs].version if footing.runs in look.record.bundles else ""
+            failures[footing.runs] = Failure(footing.runs, version, name, why, look.now)
+    return replace(wished, record=replace(record, failures=failures)) if failures != record.failures else wished
 
 
 def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, Footing], look: Look) -> Wished:

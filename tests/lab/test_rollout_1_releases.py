@@ -159,7 +159,10 @@ def test_all_serve_the_release_before_again(tried: Tried) -> None:
 
 def test_another_apply_does_not_try_again(tried: Tried) -> None:
     assert tried.again.code == 2
-    assert " started: " not in tried.again.err
+    # Staging disturbs nobody, so an operator's new apply may try it again: room may have been made, an address mended.
+    allowed = tried.kind in BEFORE_ANYBODY_IS_DISTURBED
+    begun = [line for line in tried.again.err.splitlines() if " started: " in line]
+    assert all(allowed and " stage started: " in line for line in begun)
     assert tried.starts_again == []
     assert tried.again.document["rollout"]["because"] == tried.because
 
