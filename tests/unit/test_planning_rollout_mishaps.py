@@ -115,6 +115,12 @@ def test_a_failed_release_is_not_tried_again_by_itself_when_it_is_wished_for_aga
     assert view_of(again).because == f"it failed before, on {CANARY}: its node does not start: exit 1"
 
 
+def test_what_fails_as_another_wish_comes_is_kept_in_mind_too() -> None:
+    superseded = replace(crash(after_canary()), wanted=wants(OLD, SHORT))
+    (failure,) = view_of(plan_fleet(superseded)).record.failures.values()
+    assert (failure.digest, failure.version, failure.relay) == (digest_of(NEW), NEW, CANARY)
+
+
 def test_a_retry_tries_the_relay_again_and_goes_on_if_that_works() -> None:
     look, plan = halted()
     look = give(mend(carry_out(look, plan)), order(1, Verb.RETRY, CANARY))
