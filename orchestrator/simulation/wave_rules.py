@@ -182,8 +182,7 @@ class WaveRules:
                 self._judge_orders(relay, made, decided, glance.rules)
                 self._judge_partners(relay, made, glance)
                 self._judge_waves(relay, made, glance.rules)
-                canary = self._is_canary(relay, made, glance.rules)
-                self.taken[relay] = made, glance.rules.canary_bake if canary else glance.rules.bake
+                self.taken[relay] = made, self._bake_of(relay, made, glance.rules)
                 self.first_taken.setdefault(made, set()).add(relay)
         self.given[relay] = made
 
@@ -204,6 +203,12 @@ class WaveRules:
     def _is_canary(self, relay: str, made: Make, rules: Rules) -> bool:
         """Whether a relay is among the first for a make since it was wished for, or since an operator let it go on."""
         return len(self.first_taken.get(made, set()) - {relay}) < rules.canaries
+
+    def _bake_of(self, relay: str, made: Make, rules: Rules) -> timedelta:
+        if made not in self.proven:
+            return rules.canary_bake if rules.canaries else rules.bake
+        # Whether it is one of a new wish's canaries, or goes with the first wave after those, cannot be seen.
+        return min(rules.canary_bake, rules.bake) if self._is_canary(relay, made, rules) else rules.bake
 
     def _wave_worth(self, rules: Rules) -> int:
         shares = [self._share(region) for region in set(rules.wanted.values())]
