@@ -9,7 +9,7 @@ follows, whenever a relay is deployed with another make than it had:
    worth, a third of each region and at least one; by region: of the largest). What the first relays of a fleet are made with needs no proof.
 2. *Waves.* Of the relays that were taken out of service for a make, at most a third of their region, but at least one, have not
    served with it for `bake` without a break; by region, they are all of one region. A make that the whole fleet has served with
-   before is free of that, and so is a relay that is down anyway.
+   before is free of that, and so are the way back to something else than the wish, and a relay that is down anyway.
 3. *Failures.* Once a relay has visibly failed for what its release does (below), nobody further is given that make, whatever the way,
    until an operator says `resume` or `retry`. The failed relay itself may be started again with it.
 4. *Orders.* After `pause` or `halt` no relay that serves is made what the fleet file asks for, until `resume`, `retry`, or another wish.
@@ -218,7 +218,7 @@ class WaveRules:
         return max(1, self.largest.get(region, 0) // SHARE_OF_A_REGION)
 
     def _judge_waves(self, relay: str, made: Make, rules: Rules) -> None:
-        if made in self.whole:
+        if made in self.whole or made not in rules.wish:
             return
         region = rules.wanted[relay]
         unbaked = sorted(
