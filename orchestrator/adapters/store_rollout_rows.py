@@ -59,11 +59,13 @@ def read_newest_order(connection: Connection) -> int:
 
 
 def append_order(connection: Connection, verb: Verb, user: str, reason: str, at: datetime, relay: str) -> Order:
-    """Add an order under the next number; a retry forgets what failed on its relay."""
+    """Add an order under the next number; a retry forgets what failed on its relay, `resume` all that failed."""
     order = Order(read_newest_order(connection) + 1, verb, user, reason, at, relay)
     connection.execute(insert(ORDERS).values(**asdict(order) | {"verb": verb.value}))
     if verb is Verb.RETRY:
         connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.relay == relay))
+    if verb is Verb.RESUME:
+        connection.execute(delete(ATTEMPTS))
     return order
 
 

@@ -240,7 +240,7 @@ class StorePort(Protocol):
     def add_order(self, verb: Verb, user: str, reason: str, at: datetime, relay: str = "") -> Order:
         """Append an operator's request, numbered in the order they come. Needs no lease.
 
-        A `retry` forgets the relay's failed attempts in the same transaction.
+        A `retry` forgets the relay's failed attempts in the same transaction, `resume` all of them.
         """
 
     def newest_order(self) -> int:

@@ -104,6 +104,8 @@ class MemoryStore:
         attempts = self._record.attempts
         if verb is Verb.RETRY:
             attempts = {key: attempt for key, attempt in attempts.items() if attempt.relay != relay}
+        if verb is Verb.RESUME:
+            attempts = {}
         self._record = replace(self._record, orders=(*self._record.orders, order), attempts=attempts)
         return order
 

@@ -194,7 +194,14 @@ def test_a_retry_forgets_what_failed_on_its_relay_alone(store: StorePort) -> Non
     assert set(store.load().attempts) == {("r2", "stage")}
 
 
-@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.RETRY])
+def test_who_resumes_has_all_that_failed_forgotten(store: StorePort) -> None:
+    for relay in ("r1", "r2"):
+        store.save_attempt(Attempt(relay, "stage", 4, NOW, "the disk is full"))
+    store.add_order(Verb.RESUME, "anna", "mended", NOW)
+    assert store.load().attempts == {}
+
+
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb not in (Verb.RETRY, Verb.RESUME)])
 def test_no_other_order_forgets_failures(store: StorePort, verb: Verb) -> None:
     store.save_attempt(Attempt("", "stage", 4, NOW, "disk full"))
     store.add_order(verb, "anna", "why", NOW)
