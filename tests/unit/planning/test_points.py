@@ -51,6 +51,11 @@ def test_what_is_above_the_depth_of_a_fork_is_of_this_look_or_of_none(block, kep
     assert shown(block) in thin_out([shown(block), new], 100, DEPTH)
 
 
+@pytest.mark.parametrize("block", [94, 95, 105, 106])
+def test_a_point_at_the_edge_of_the_dense_heights_is_kept_once(block):
+    assert sorted(blocks(thin_out([shown(100), shown(block)], 100, DEPTH))) == sorted([100, block])
+
+
 def test_no_more_than_four_points_far_above_are_kept_the_highest():
     high = [shown(block) for block in range(200, 210)]
     assert blocks(thin_out([*high, shown(100)], 100, DEPTH)) == [209, 208, 207, 206, 100]
@@ -101,7 +106,9 @@ def test_tips_join_what_was_known_with_the_names_of_those_who_show_them():
 def test_whoever_shows_no_tip_adds_nothing():
     silent = Sighting(Verdict.REFUSED)
     half = Sighting(Verdict.OK, tip_slot=2000, tip_hash="a100")
-    assert note_points([], {"r1": silent, "r2": half}, NOW, DEPTH) == ()
+    blind = Sighting(Verdict.OK, tip_block=100)
+    assert note_points([], {"r1": silent, "r2": half, "r3": blind}, NOW, DEPTH) == ()
+    assert blocks(note_points([], {"r1": silent, "r2": half, "r3": blind, "r4": tip(100)}, NOW, DEPTH)) == [100]
 
 
 def test_a_point_keeps_when_it_was_first_seen():
@@ -113,7 +120,7 @@ def test_a_point_keeps_when_it_was_first_seen():
 
 
 def test_so_many_names_and_no_more_are_kept_of_one_point():
-    found = note_points([], {f"r{number:02d}": tip(100) for number in range(20)}, NOW, DEPTH)
+    found = note_points([], {f"r{number:02d}": tip(100) for number in range(19, -1, -1)}, NOW, DEPTH)
     assert found[0].shown_by == {f"r{number:02d}" for number in range(8)}
     assert MOST_NAMES == 8
 
@@ -134,4 +141,8 @@ def test_without_any_tip_the_highest_known_is_the_middle():
 
 def test_heights_are_of_all_points_known_or_shown():
     half = Sighting(Verdict.OK, tip_slot=1, tip_hash="x")
-    assert heights_of([shown(99)], [tip(100), Sighting(Verdict.REFUSED), half]) == {point(99): 99, point(100): 100}
+    blind = Sighting(Verdict.OK, tip_block=7)
+    assert heights_of([shown(99)], [tip(100), Sighting(Verdict.REFUSED), half, blind]) == {
+        point(99): 99,
+        point(100): 100,
+    }
