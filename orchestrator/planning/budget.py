@@ -30,6 +30,8 @@ class Budget:
     """Regions whose last serving relay may be taken, by the operator's confirmation."""
     alone: frozenset[str] = frozenset()
     """Regions that want a single relay: it can only be taken while all others serve."""
+    only: frozenset[str] = frozenset()
+    """Their relays."""
     taken: frozenset[str] = frozenset()
     """Relays that work, under way or planned, takes out; a part of `out`."""
     unstaged: frozenset[str] = frozenset()
@@ -48,6 +50,10 @@ class Budget:
         out = self.out - {relay}  # it may drain already, and be charged for
         if len(out) >= self.limit:
             return self._used_up(out)
+        if gone := self.only & self.taken - {relay}:
+            return (
+                f"{name_some(sorted(gone))} is taken, the only relay of its region: all others have to serve meanwhile"
+            )
         out_here = sum(1 for name in out if _same_region(name, relay))
         limit_here = self.limits.get(region, 1)
         if out_here >= limit_here:
@@ -126,6 +132,7 @@ def count_budget(
         serving=frozenset(serving),
         dark_regions=dark_regions,
         alone=frozenset(region for region in spec.regions if spec.relay_count(region) == 1),
+        only=frozenset(v.name for v in wanted if v.region in spec.regions and spec.relay_count(v.region) == 1),
         taken=busy,
     )
 

@@ -13,7 +13,7 @@ from orchestrator.fleet.observation import Verdict
 from orchestrator.fleet.rollout import Bundle, RolloutRecord, RolloutState
 from orchestrator.planning.assess import ANSWERS, may_serve
 from orchestrator.planning.budget import name_some
-from orchestrator.planning.footing import Footing, make_bundle
+from orchestrator.planning.footing import Footing, lend_bundles, make_bundle
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health
 from orchestrator.planning.preflight import Finding, Level, can_go_back
@@ -64,7 +64,9 @@ def keep_bundles(
     told = (told_digest(wished.record, name) for name in footings)
     needed = {*wished.rollout.good.values(), *(footing.runs for footing in footings.values()), *told}
     kept = {digest: bundle for digest, bundle in look.record.bundles.items() if digest in needed}
-    return {**kept, **made}
+    proven = {region: digest for region, digest in wished.rollout.good.items() if digest in kept}
+    lent = {bundle.digest: bundle for bundle in lend_bundles(proven, kept, look.spec).values()}
+    return {**{digest: bundle for digest, bundle in lent.items() if digest in needed}, **kept, **made}
 
 
 def why_stopped(wished: Wished, findings: Sequence[Finding], look: Look) -> str | None:

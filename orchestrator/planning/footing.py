@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from orchestrator.fleet.observation import HostFacts, Instance, Sighting
@@ -97,6 +97,31 @@ def make_bundle(rendered: RenderedRelay, document: str, region: str, spec: Fleet
     wanted = spec.regions[region]
     digest = digest_of_wish(rendered.restart_digest, region, spec)
     return Bundle(digest, rendered.release.version, wanted.image or "", wanted.instance_type or "", document)
+
+
+def lend_bundles(good: Mapping[str, str], bundles: Mapping[str, Bundle], spec: FleetSpec) -> Mapping[str, Bundle]:
+    """Return for regions without anything proven what another region has proven, launched as the region itself says.
+
+    Only hosts of the same size and architecture are made of the same files.
+    """
+    lent: dict[str, Bundle] = {}
+    for region, wanted in sorted(spec.regions.items()):
+        lenders = (bundles.get(good[other]) for other in sorted(good) if _are_alike(other, region, spec))
+        bundle = next((found for found in lenders if found is not None), None)
+        if region not in good and bundle is not None:
+            image, instance_type = wanted.image or "", wanted.instance_type or ""
+            digest = combine_digest(parse_bundle(bundle.document).restart_digest, image, instance_type)
+            lent[region] = replace(bundle, digest=digest, image=image, instance_type=instance_type)
+    return lent
+
+
+def _are_alike(one: str, other: str, spec: FleetSpec) -> bool:
+    sizes = [
+        (region.memory_gib, region.cores, region.architecture)
+        for region in (spec.regions.get(one), spec.regions.get(other))
+        if region is not None
+    ]
+    return len(sizes) == 2 and sizes[0] == sizes[1]
 
 
 def _find_running(

@@ -33,6 +33,7 @@ from orchestrator.planning.replacing import is_other_kind, plan_idle_successor
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
 from orchestrator.planning.rollout import Course, steer_rollout
 from orchestrator.planning.rollout_report import UPDATE, report_rollout, wait_for_rollout
+from orchestrator.planning.settling import gets_on
 from orchestrator.planning.standing import apply_judgement, list_releases
 from orchestrator.planning.steps import Goal, plan_step
 from orchestrator.planning.trust import Judgement, judge_chain
@@ -81,6 +82,9 @@ def plan_fleet(look: Look) -> Plan:
         if isinstance(step, Hold) and step.wanted == "serve" and quarantine is not None:
             recovers = quarantine.agreeing_since is not None or view.name in course.recovering
             step = replace(step, passes=recovers)
+        told = course.record.restarts.get(view.name)
+        if isinstance(step, Hold) and step.wanted == "serve" and told is not None and not gets_on(told, look):
+            step = replace(step, passes=False)
         views[view.name] = view
         if _takes_out(step):
             budget = budget.take(view.name, view.region)

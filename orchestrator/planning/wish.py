@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.fleet.relay import Relay
 from orchestrator.fleet.rollout import Failure, Order, Rollout, RolloutEvent, RolloutRecord, RolloutState, Verb
-from orchestrator.planning.footing import UNBORN, Footing
+from orchestrator.planning.footing import UNBORN, Footing, lend_bundles
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health
 from orchestrator.planning.waves import Links, plan_waves
@@ -54,7 +54,9 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
         heard = _hear_orders(Wished(before, record), look)
         before, record, events = heard.rollout, heard.record, heard.events
         if before.target == target or _differ_in_regions_alone(before.wish, wish):
-            before = _keep_canary(replace(before, target=target), footings)
+            lent = lend_bundles(before.good, look.record.bundles, look.spec)
+            good = {**before.good, **{region: bundle.digest for region, bundle in lent.items()}}
+            before = _keep_canary(replace(before, target=target, good=good), footings)
             if _may_stage_again(before, record, look):
                 record = replace(record, failures={d: f for d, f in record.failures.items() if not f.staging})
                 again = Wished(replace(before, wish=wish), record, events)
@@ -189,7 +191,9 @@ def _find_good(before: Rollout | None, footings: Mapping[str, Footing], look: Lo
     serving = {footing.runs for footing in footings.values() if footing.healthy}
     proven = before.state is RolloutState.COMPLETE or (not before.good and serving & set(before.wish.values()))
     good = before.wish if proven else before.good
-    return {region: digest for region, digest in good.items() if digest in look.record.bundles}
+    known = {region: digest for region, digest in good.items() if digest in look.record.bundles}
+    lent = lend_bundles(known, look.record.bundles, look.spec)
+    return {**known, **{region: bundle.digest for region, bundle in lent.items()}}
 
 
 def _newest(look: Look) -> int:

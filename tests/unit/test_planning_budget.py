@@ -237,3 +237,15 @@ def test_of_two_elastic_addresses_the_one_in_use_is_named() -> None:
     free = replace(used, allocation_id="eipalloc-zzz", address="203.0.99.9", attached_to=None)
     seen = replace(look.seen, cloud=replace(look.seen.cloud, addresses=(*look.seen.cloud.addresses, free)))
     assert relay_addresses(look.spec, seen)[EU1] == used.address
+
+
+def test_while_the_only_relay_of_a_region_is_taken_nobody_else_is() -> None:
+    spec = fleet_spec({"eu": 3, "us": 1}, rollout={"max_unavailable": 2})
+    views = [
+        RelayView(name, region, Phase.SERVING, Health.HEALTHY, "")
+        for name, region in (("demo-eu-01", "eu"), ("demo-eu-02", "eu"), ("demo-eu-03", "eu"), ("demo-us-01", "us"))
+    ]
+    taken = count_budget(views, spec, NOBODY, NOBODY).take("demo-us-01", "us")
+    assert taken.why_not_disturb("demo-eu-01", "eu") == (
+        "demo-us-01 is taken, the only relay of its region: all others have to serve meanwhile"
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
+from orchestrator.planning.footing import lend_bundles
 from orchestrator.planning.plan import Health, Phase
 from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves
 from tests.rollout_looks import (
@@ -74,7 +75,18 @@ def test_relays_that_are_added_do_not_change_the_wish() -> None:
     more = fleet() | {"demo-ap-01": footing("demo-ap-01", "")}
     record = under_way()
     found = take_up(record, more, counts={"ap": 1, "eu": 3, "us": 3})
-    assert found.rollout == replace(record.current, wish={"ap": NEW, "eu": NEW, "us": NEW})
+    assert found.rollout.wish == {"ap": NEW, "eu": NEW, "us": NEW}
+    assert replace(found.rollout, wish=record.current.wish, good=record.current.good) == record.current
+
+
+def test_a_region_that_is_added_starts_on_what_the_others_had_proven() -> None:
+    more = fleet() | {"demo-ap-01": footing("demo-ap-01", "")}
+    counts = {"ap": 1, "eu": 3, "us": 3}
+    found = take_up(under_way(), more, counts=counts)
+    look = make_look(NO_ROLLOUT, bundles=(make_bundle(OLD),), counts=counts)
+    lent = lend_bundles(under_way().current.good, look.record.bundles, look.spec)
+    assert lent["ap"].version == look.record.bundles[OLD].version
+    assert found.rollout.good["ap"] == lent["ap"].digest
 
 
 @pytest.mark.parametrize(("policy", "canaries"), [({}, 1), ({"canaries": 0}, 0), ({"canaries": 2}, 1)])
