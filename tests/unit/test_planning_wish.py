@@ -25,6 +25,7 @@ from tests.rollout_looks import (
     before,
     fleet,
     footing,
+    make_bundle,
     make_look,
     make_rollout,
     silent,
@@ -83,7 +84,7 @@ def test_a_region_that_is_added_starts_on_what_the_others_had_proven() -> None:
     more = fleet() | {"demo-ap-01": footing("demo-ap-01", "")}
     counts = {"ap": 1, "eu": 3, "us": 3}
     found = take_up(under_way(), more, counts=counts)
-    look = make_look(NO_ROLLOUT, bundles=(make_bundle(OLD),), counts=counts)
+    look = make_look(RolloutRecord(), bundles=(make_bundle(OLD),), counts=counts)
     lent = lend_bundles(under_way().current.good, look.record.bundles, look.spec)
     assert lent["ap"].version == look.record.bundles[OLD].version
     assert found.rollout.good["ap"] == lent["ap"].digest
