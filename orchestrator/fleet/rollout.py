@@ -58,18 +58,18 @@ class Settling:
     since: datetime
     looks: int = 0
     """Looks in a row in which it served."""
-    seen_at: datetime | None = None
-    """When it was last seen to serve: time in which nobody looked proves nothing."""
     compared: int = 0
     """Looks in which it was compared with others."""
     measured: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Signal → in how many of them it could be measured, here and there."""
     worse: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """Signal → in how many of those it was worse than on the others."""
-    row: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """Signal → looks in a row, this one the last, in which it was worse."""
     settled: bool = False
     """Whether it has served out its bake."""
+    row: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Signal → looks in a row, this one the last, in which it was worse."""
+    seen_at: datetime | None = None
+    """When it was last seen to serve: time in which nobody looked proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ class Restart:
     """Connections that others had to it before."""
     mark: str = ""
     """What it showed last: percent replayed, the age of a tip that grows younger, that it stops."""
-    youngest_tip: float | None = None
-    """Smallest age in seconds that its tip was seen to have."""
     marked_at: datetime | None = None
-    replaced: bool = False
-    """Whether its instance was a new one, on which it takes longer until it serves."""
     served_at: datetime | None = None
     """When it was first seen to serve again."""
+    replaced: bool = False
+    """Whether its instance was a new one, on which it takes longer until it serves."""
+    youngest_tip: float | None = None
+    """Smallest age in seconds that its tip was seen to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +131,10 @@ class Rollout:
     """Relay → why it failed on this wish."""
     vouched: frozenset[str] = frozenset()
     """Relays whose bake an operator accepted although it was inconclusive."""
-    doubtful: frozenset[str] = frozenset()
-    """Relays for whose bakes it was paused: who resumes vouches for them."""
     heard: int = 0
     """Number of the last order that was taken up."""
+    doubtful: frozenset[str] = frozenset()
+    """Relays for whose bakes it was paused: who resumes vouches for them."""
 
 
 @dataclass(frozen=True, slots=True)
