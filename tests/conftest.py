@@ -7,8 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from orchestrator.lab.machines.host import why_no_lab
+
+# How quickly examples are made tells of the machine, and not of the code.
+settings.register_profile("genesis-fleet", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("genesis-fleet")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
