@@ -100,7 +100,8 @@ def _list_mistakes(owner: Owner) -> Iterator[tuple[ast.AST, ast.AST]]:
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
     """Walk in the order of the text, leaving out what is not tried."""
-    if isinstance(node, ast.JoinedStr):
+    # Nor what `zip` is to be strict about: that is a check, which only a mistake elsewhere sets off.
+    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.keyword) and node.arg == "strict"):
         return
     yield node
     for field, value in ast.iter_fields(node):
