@@ -164,11 +164,17 @@ def test_another_apply_does_not_try_again(tried: Tried) -> None:
     begun = [line for line in tried.again.err.splitlines() if " started: " in line]
     assert all(allowed and " stage started: " in line for line in begun)
     assert tried.starts_again == []
-    assert tried.again.document["rollout"]["because"] == tried.because
+    cause = tried.again.document["rollout"]["because"]
+    if allowed:  # of several hosts the first to give up is named, and that may be another one
+        assert [words for words in CAUSES[tried.kind] if not re.search(words, cause)] == [], cause
+    else:
+        assert cause == tried.because
 
 
 def test_the_history_tells_each_of_them_once(rolling: Fleet, tried: Tried) -> None:
     version = tried.first.document["rollout"]["version"]
     told = [event.what for event in load_history(rolling) if event.version == version]
-    assert told.count("started") == told.count("halted") == 1
-    assert set(told) <= {"superseded", "started", "failed", "halted"}
+    staged_twice = tried.kind in BEFORE_ANYBODY_IS_DISTURBED
+    assert told.count("started") == 1
+    assert told.count("halted") == (2 if staged_twice else 1)
+    assert set(told) <= {"superseded", "started", "failed", "halted", *({"retried"} if staged_twice else set())}
