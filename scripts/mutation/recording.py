@@ -64,10 +64,7 @@ def choose_tests(
     wanted = _list_functions(mutant)
     met = {place for place, recording in recordings.items() if wanted(recording.called)}
     cheapest = sorted(met, key=lambda place: (recordings[place].cpu_seconds, place))
-    order = [
-        *(place for place in reversed(first) if place in met),
-        *(place for place in cheapest if place not in first),
-    ]
+    order = dict.fromkeys([*(place for place in reversed(first) if place in met), *cheapest])
     chosen: list[int] = []
     spent = 0.0
     for place in order:

@@ -80,7 +80,7 @@ class Trials:
     _caches: tuple[_lru_cache_wrapper[object], ...] = ()
     _failed: bool = False
     _killers: dict[str, list[int]] = field(default_factory=dict)
-    """Owner → tests that found a mistake in it, the latest last."""
+    """Owner or module → tests that found a mistake in it, the latest last."""
 
     def pytest_configure(self) -> None:
         """Let property tests try the same examples in every process, and keep none: a mistake is found always or never."""
@@ -142,7 +142,10 @@ class Trials:
         while waiting or at_work:
             while waiting and len(at_work) < self.processes:
                 mutant = waiting.pop()
-                first = self._killers.get(mutant.owner, ())
+                first = (
+                    *self._killers.get(mutant.module, ()),
+                    *self._killers.get(f"{mutant.module}:{mutant.owner}", ()),
+                )
                 child = self._start(mutant, choose_tests(mutant, recordings, first, self.patience_seconds), recordings)
                 at_work[child.pipe] = child
             ready, _, _ = select.select(list(at_work), [], [], 1.0)
@@ -171,8 +174,9 @@ class Trials:
         os.close(child.pipe)
         os.waitpid(child.process, 0)
         if test:
-            killers = self._killers.setdefault(child.mutant.owner, [])
-            killers[:] = [*(each for each in killers if each != int(test)), int(test)]
+            for place in (child.mutant.module, f"{child.mutant.module}:{child.mutant.owner}"):
+                others = [each for each in self._killers.get(place, []) if each != int(test)]
+                self._killers[place] = [*others, int(test)]
         self.report(
             Trial(
                 child.mutant,
