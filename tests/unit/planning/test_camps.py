@@ -6,7 +6,6 @@ from itertools import permutations
 
 import pytest
 
-from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import Sighting, Verdict
 from orchestrator.planning.camps import (
     Camp,
@@ -20,23 +19,13 @@ from orchestrator.planning.camps import (
     list_lacking,
     make_witness,
 )
+from tests.planning_chains import EVERY, HEIGHTS, chain, point
 
 DEPTH = 5
-PARTED = {"main": 0, "fork": 10, "late": 18}
-"""Branch → last block that it has in common with the main one."""
-
-
-def point(block, branch="main"):
-    """The point of a block: of the main branch as long as its own has not begun."""
-    return ChainPoint(block * 20, f"{branch if block > PARTED[branch] else 'main'}-{block}")
-
-
-EVERY = frozenset(point(block, branch) for branch in PARTED for block in range(1, 31))
-HEIGHTS = {each: each.slot // 20 for each in EVERY}
 
 
 def witness(name, block, branch="main", *, asked=EVERY, **changes):
-    has = frozenset(point(each, branch) for each in range(1, block + 1)) & asked
+    has = chain(block, branch) & asked
     values = {"partner": name in ("alpha", "beta"), "release": None, **changes}
     tip = point(block, branch)
     return Witness(name=name, tip=tip, block=block, asked=asked | {tip}, has=has | {tip}, **values)
@@ -122,9 +111,9 @@ def test_nobody_knows_how_deep_a_fork_is_at_most_without_a_common_point():
 
 
 def test_nothing_contradicts_whoever_is_on_a_chain_or_lags():
-    chain = witness("a", 20).has
+    theirs = witness("a", 20).has
     for one in (witness("b", 20), witness("b", 12), witness("b", 24)):
-        assert find_parting(one, chain, frozenset(), HEIGHTS) is None
+        assert find_parting(one, theirs, frozenset(), HEIGHTS) is None
 
 
 def test_a_parting_is_told_by_what_a_witness_lacks():
@@ -140,8 +129,8 @@ def test_a_parting_is_told_by_what_a_witness_has_and_the_chain_has_not():
 
 
 def test_a_parting_without_anything_in_common_has_no_common_point():
-    chain = frozenset([point(12)])
-    assert find_parting(witness("b", 15, "fork"), chain, frozenset(), HEIGHTS) == Parting(None, None, 12)
+    theirs = frozenset([point(12)])
+    assert find_parting(witness("b", 15, "fork"), theirs, frozenset(), HEIGHTS) == Parting(None, None, 12)
 
 
 def test_points_of_unknown_height_prove_no_parting():
