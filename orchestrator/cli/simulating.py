@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from orchestrator.cli.looking import as_json
-from orchestrator.cli.present import plan_text, status_json
+from orchestrator.cli.naming import SHORT, abbreviate_names
+from orchestrator.cli.present import hold_lines, plan_text, status_json
+from orchestrator.cli.times import describe_time
 from orchestrator.cli.wiring import load_wanted
 from orchestrator.errors import FleetError
 from orchestrator.planning.look import Wanted
+from orchestrator.simulation.chronicle import Told
 from orchestrator.simulation.drill import Drill, run_drill
 from orchestrator.simulation.scenario import load_scenario
 
@@ -68,7 +73,7 @@ def simulate_command(
         click.echo(plan_text(drill.first))
         for line in drill_lines(drill):
             click.echo(line)
-    return FINDINGS if drill.findings else 0
+    return 0 if drill.is_clean else FINDINGS
 
 
 def _with_release(wanted: Wanted, version: str) -> Wanted:
@@ -84,20 +89,59 @@ def _with_release(wanted: Wanted, version: str) -> Wanted:
 def drill_lines(drill: Drill) -> list[str]:
     """Return the story, and then what matters of it."""
     return [
-        *(f"{seconds:7.0f} s  {text}" for seconds, text in drill.story),
-        f"{drill.ending} after {drill.seconds / 60:.0f} min; at worst {drill.fewest} of {drill.wanted} relays served",
-        *(f"! {finding}" for finding in drill.findings),
+        "",
+        *story_lines(drill.story, drill.wanted),
+        "",
+        f"{drill.ending} after {describe_time(timedelta(seconds=drill.seconds))}; {_describe_worst(drill)}",
+        *list_findings(drill),
+    ]
+
+
+def story_lines(story: Sequence[Told], wanted: int) -> list[str]:
+    """Return a story line by line, relays that do the same in one; `wanted` is how many the fleet has."""
+    return [f"{each.seconds:7.0f} s  {_about(each, wanted)}" for each in story]
+
+
+def list_findings(drill: Drill) -> list[str]:
+    """Return what was found: what should not have happened, what still waits, what is to be looked at."""
+    plan = drill.last.plan
+    return [
+        *(f"✗ {breach}" for breach in drill.breaches),
+        *hold_lines(plan.holds),
+        *(f"! {warning}" for warning in plan.warnings),
     ]
 
 
 def drill_json(drill: Drill) -> dict[str, object]:
     """Return what `--json` prints."""
+    worst = drill.worst
     return {
         **status_json(drill.last.plan),
         "ending": drill.ending,
         "seconds": drill.seconds,
         "wanted": drill.wanted,
-        "fewest_serving": drill.fewest,
-        "findings": list(drill.findings),
-        "story": [{"seconds": seconds, "text": text} for seconds, text in drill.story],
+        "worst": {"serving": worst.serving, "seconds": worst.seconds, "out": list(worst.out)} if worst else None,
+        "findings": list_findings(drill),
+        "story": [{"seconds": each.seconds, "relays": list(each.relays), "text": each.text} for each in drill.story],
     }
+
+
+def _about(told: Told, wanted: int) -> str:
+    """Return a line with whom it is about."""
+    names = ", ".join(abbreviate_names(told.relays))
+    if len(told.relays) == wanted and len(names) > SHORT:
+        names = f"all {wanted} relays"
+    if told.names_last:
+        return f"{told.text}{f': {names}' if names else ''}"
+    return f"{f'{names}: ' if names else ''}{told.text}"
+
+
+def _describe_worst(drill: Drill) -> str:
+    worst = drill.worst
+    if worst is None:
+        return f"the {drill.wanted} relays never served all at once"
+    if not worst.out:
+        return f"all {drill.wanted} relays served all the time"
+    out = ", ".join(abbreviate_names(worst.out))
+    when = describe_time(timedelta(seconds=worst.seconds))
+    return f"at worst {worst.serving} of {drill.wanted} relays served, first after {when} (out: {out})"

@@ -1,4 +1,7 @@
-"""A rehearsal of one apply: the fleet of a fleet file in a simulated world, with the faults of a scenario, told as a story."""
+"""A rehearsal of one apply: the fleet of a fleet file in a simulated world, with the faults of a scenario, told as a story.
+
+What is told is `chronicle.py`'s business; what is wrong is the word of an oracle that sees the world alone.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from orchestrator.fleet.observation import Verdict
 from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.look import Wanted
 from orchestrator.simulation.between_looks import Interrupted, StoryClock
+from orchestrator.simulation.chronicle import Chronicle, Told
 from orchestrator.simulation.controllers import Controller, MortalStore
 from orchestrator.simulation.faults import Durations
 from orchestrator.simulation.happening import let_happen
@@ -26,6 +30,17 @@ from orchestrator.simulation.world import World
 PATIENCE = timedelta(hours=24)
 """For so long an apply is watched that does not end."""
 
+UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The look in which fewest of the wanted relays served, the first of several; from when all of them did for the first time."""
+
+    seconds: float
+    serving: int
+    out: tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Drill:
@@ -33,15 +48,21 @@ class Drill:
 
     ending: str
     """`converged`, `held`, or `unfinished` when patience ran out."""
-    story: tuple[tuple[float, str], ...]
-    """(seconds since the beginning, what happened)."""
+    story: tuple[Told, ...]
     seconds: float
     wanted: int
-    fewest: int
-    """Fewest wanted relays that served at any look; counted from when all of them did for the first time."""
-    findings: tuple[str, ...]
+    worst: Worst | None
+    """None if the fleet was never whole."""
+    breaches: tuple[str, ...]
+    """What the oracle found wrong, and what never ended; what waits, and what warns, is in the last look."""
     first: Round
     last: Round
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left to be looked at."""
+        plan = self.last.plan
+        return not (self.breaches or plan.holds or plan.warnings)
 
 
 def run_drill(
@@ -66,35 +87,38 @@ class _Drill:
         self._world = World(self._clock, self._draw_durations())
         self._store = MemoryStore(wanted.spec.fleet, publish=self._publish)
         self._oracle = Oracle(self._world, rules_of(wanted.spec, frozenset()))
-        self._story: list[tuple[float, str]] = []
+        self._world.witness = self._oracle.witness
+        self._chronicle = Chronicle()
+        self._worst: Worst | None = None
         self._began = self._clock.now()
 
     def run(self, scenario: Scenario, before: Wanted | None, confirmed: frozenset[str]) -> Drill:
         if before is not None:
-            self._controller(before).apply()
-            self._story.clear()
-        self._oracle = Oracle(self._world, rules_of(self._wanted.spec, confirmed))
-        self._world.witness = self._oracle.witness
-        self._began = self._clock.now()
+            controller = self._controller(before)
+            controller.apply()
+            controller.leave()
+        self._chronicle, self._worst, self._began = Chronicle(), None, self._clock.now()
+        self._oracle.note_rules(rules_of(self._wanted.spec, confirmed, self._find_unverifiable(scenario)))
         for fault in scenario.faults:
             self._prepare(fault)
         self._clock.pass_by(0)  # what is wrong from the beginning
-        self._clock.between_looks = self._lose_patience
         self._store.save_confirmations(confirmed)
         controller = self._controller(self._wanted)
         first = controller.look()
+        self._clock.between_looks = partial(self._watch, controller)
         try:
             ending, last = controller.apply()
             ended = ending.value
+            self._see(controller)
         except Interrupted:
-            ended, last = "unfinished", controller.look()
+            ended, last = UNFINISHED, controller.look()
         return Drill(
             ending=ended,
-            story=tuple(self._story),
+            story=tuple(self._chronicle.told),
             seconds=self._seconds(),
             wanted=len(wanted_relays(self._wanted.spec)),
-            fewest=self._oracle.fewest or 0,
-            findings=tuple(self._find(ended, last)),
+            worst=self._worst,
+            breaches=tuple(self._list_breaches(ended)),
             first=first,
             last=last,
         )
@@ -103,12 +127,31 @@ class _Drill:
         store = MortalStore(self._store)
         return Controller("rehearsal", wanted, self._world, self._oracle, store, self._duration, self._hear)
 
-    def _find(self, ended: str, last: Round) -> list[str]:
-        found = list(self._oracle.breaches)
-        if ended == "unfinished":
-            found.append(f"the apply had not ended after {PATIENCE.total_seconds() / 3600:.0f} hours")
-        found += [f"{hold.relay}: {hold.wanted} waits: {hold.because}" for hold in last.plan.holds]
-        return [*found, *last.plan.warnings]
+    def _list_breaches(self, ended: str) -> list[str]:
+        if ended == UNFINISHED:
+            hours = PATIENCE.total_seconds() / 3600
+            return [*self._oracle.breaches, f"the apply had not ended after {hours:.0f} hours"]
+        return list(self._oracle.breaches)
+
+    def _find_unverifiable(self, scenario: Scenario) -> frozenset[str]:
+        wrong = ("unverifiable", "mislabelled")
+        return frozenset(s for f in scenario.faults if f.fault in wrong for s in self._checksums(f.of))
+
+    def _watch(self, controller: Controller) -> None:
+        """Between two looks: tell the one that was, and lose patience in the end."""
+        self._see(controller)
+        if self._seconds() > PATIENCE.total_seconds():
+            raise Interrupted
+
+    def _see(self, controller: Controller) -> None:
+        if controller.last is None or controller.executor is None:
+            return
+        wanted = {relay.name for relay in wanted_relays(self._wanted.spec)}
+        serving = self._oracle.who_serves() & wanted
+        self._chronicle.see(self._seconds(), controller.last, controller.executor.in_flight(), serving)
+        whole = self._worst is not None or serving == wanted
+        if whole and (self._worst is None or len(serving) < self._worst.serving):
+            self._worst = Worst(self._seconds(), len(serving), tuple(sorted(wanted - serving)))
 
     def _publish(self, names: frozenset[str]) -> None:
         self._oracle.note_published(names)
@@ -159,10 +202,6 @@ class _Drill:
 
     # --- time --------------------------------------------------------------------------------------------------------
 
-    def _lose_patience(self) -> None:
-        if self._seconds() > PATIENCE.total_seconds():
-            raise Interrupted
-
     def _draw_durations(self) -> Durations:
         if self._random is None:
             return Durations()
@@ -181,7 +220,7 @@ class _Drill:
         return (self._clock.now() - self._began).total_seconds()
 
     def _hear(self, event: Event) -> None:
-        self._note(f"{event.relay}: {event.intent} {event.outcome}: {event.text}")
+        self._chronicle.hear(self._seconds(), event)
 
     def _note(self, text: str) -> None:
-        self._story.append((self._seconds(), text))
+        self._chronicle.note(self._seconds(), text)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.simulating import list_findings
 from orchestrator.errors import FleetError
+from orchestrator.simulation.chronicle import Told
 from orchestrator.simulation.drill import run_drill
-from orchestrator.simulation.scenario import FAULTS, load_scenario
+from orchestrator.simulation.scenario import FAULTS, Scenario, load_scenario
 from tests.command_line import LAB_FLEET, ROOT, Run, make_run, write_fleet
 from tests.scenarios.builders import SMALL, fleet_spec, wanted
 from tests.spec_texts import STATIC
@@ -22,7 +24,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return make_run(capsys)
 
 
-def scenario(folder: Path, *faults: str):
+def scenario(folder: Path, *faults: str) -> Scenario:
     path = folder / "scenario.yaml"
     path.write_text("faults:\n" + "".join(f"  - {{{fault}}}\n" for fault in faults))
     return load_scenario(path, BEFORE.spec)
@@ -30,13 +32,17 @@ def scenario(folder: Path, *faults: str):
 
 def test_an_upgrade_takes_one_relay_at_a_time_and_finds_nothing() -> None:
     drill = run_drill(AFTER, before=BEFORE)
-    assert (drill.ending, drill.fewest, drill.wanted, drill.findings) == ("converged", 3, 4, ())
-    assert [text for _, text in drill.story if "launch" in text] == []
+    assert (drill.ending, drill.wanted, drill.is_clean) == ("converged", 4, True)
+    assert drill.worst is not None
+    assert (drill.worst.serving, len(drill.worst.out)) == (3, 1)
+    assert [each for each in drill.story if "launch" in each.text] == []
 
 
 def test_a_first_apply_counts_capacity_from_when_all_served() -> None:
     drill = run_drill(BEFORE)
-    assert (drill.ending, drill.fewest, drill.findings) == ("converged", 4, ())
+    assert (drill.ending, drill.is_clean) == ("converged", True)
+    assert drill.worst is not None
+    assert (drill.worst.serving, drill.worst.out) == (4, ())
 
 
 def test_a_seed_varies_the_story_and_repeats_it() -> None:
@@ -46,15 +52,15 @@ def test_a_seed_varies_the_story_and_repeats_it() -> None:
 
 def test_a_fault_of_a_scenario_happens_when_it_is_due(tmp_path: Path) -> None:
     told = run_drill(AFTER, scenario(tmp_path, f"fault: instance_stops, of: {EU1}, after: 2m"), before=BEFORE)
-    assert (120.0, f"fault: instance_stops {EU1}") in told.story
-    assert any(f"{EU1}: launch started: the cloud says" in text for _, text in told.story)
+    assert Told(120.0, (), f"fault: instance_stops {EU1}") in told.story
+    assert any(each.relays == (EU1,) and each.text.startswith("launch started: the cloud says") for each in told.story)
     assert told.ending == "converged"
 
 
 def test_a_release_that_cannot_be_verified_is_found_and_disturbs_nobody(tmp_path: Path) -> None:
     drill = run_drill(AFTER, scenario(tmp_path, "fault: unverifiable, of: 10.6.0"), before=BEFORE)
-    assert (drill.ending, drill.fewest) == ("held", 4)
-    assert any("checksum mismatch" in finding for finding in drill.findings)
+    assert (drill.ending, drill.worst and drill.worst.serving) == ("held", 4)
+    assert any("checksum mismatch" in finding for finding in list_findings(drill))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_the_command_prints_story_duration_and_worst_capacity(run: Run) -> None:
 def test_the_command_prints_nothing_but_its_json(run: Run) -> None:
     ended = run("--fleet", LAB_FLEET, "simulate", "--seed", "3", "--json")
     assert (ended.code, ended.document["ending"], ended.document["findings"]) == (0, "converged", [])
-    assert ended.document["story"][0]["text"].endswith("launch started: has no instance")
+    assert ended.document["story"][0]["text"] == "launch started: has no instance"
 
 
 def test_an_unknown_release_and_a_static_fleet_are_refused(run: Run, tmp_path: Path) -> None:
