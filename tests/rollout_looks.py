@@ -26,7 +26,8 @@ from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health, Phase, RelayView
 from orchestrator.planning.trust import Judgement, Stand
-from orchestrator.planning.wish import Wished, take_up_wish
+from orchestrator.planning.wish import take_up_wish
+from orchestrator.planning.wished import Wished
 from orchestrator.rendering.bundle import render_bundle
 from orchestrator.rendering.values import RenderedRelay
 from tests.rendering_builders import rendered

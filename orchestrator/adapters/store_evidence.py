@@ -23,6 +23,7 @@ def render_evidence(evidence: Evidence) -> str:
             "quarantines": {name: _quarantine(found) for name, found in evidence.quarantines.items()},
             "published": sorted(evidence.published),
             "releases": dict(evidence.releases),
+            "withdrawn": {name: since.isoformat() for name, since in evidence.withdrawn.items()},
         },
         sort_keys=True,
     )
@@ -38,6 +39,9 @@ def parse_evidence(text: str) -> Evidence:
             quarantines={name: _read_quarantine(name, item) for name, item in document["quarantines"].items()},
             published=frozenset(document["published"]),
             releases={str(name): str(version) for name, version in document["releases"].items()},
+            withdrawn={
+                str(name): datetime.fromisoformat(since) for name, since in document.get("withdrawn", {}).items()
+            },
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return NO_EVIDENCE

@@ -113,6 +113,8 @@ class Evidence:
     """Relays that the last look published."""
     releases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Relay → version that it was last known to run."""
+    withdrawn: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """Relay that is not published → since when, if it ever was."""
 
 
 NO_EVIDENCE = Evidence()

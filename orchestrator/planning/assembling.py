@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from orchestrator.fleet.observation import Observation, Verdict
 from orchestrator.fleet.relay import wanted_relays
@@ -64,9 +65,16 @@ def assemble_plan(
         estimate=estimate_time(actions, holds, look.spec),
         partners={name: text for name, text in _partners(look.seen, judged).items() if name not in named},
         agreed_tip=judged.agreed_tip,
-        evidence=replace(judged.evidence, published=published),
+        evidence=replace(judged.evidence, published=published, withdrawn=_list_withdrawn(named, published, look)),
         sides=judged.sides,
     )
+
+
+def _list_withdrawn(known: Collection[str], published: frozenset[str], look: Look) -> Mapping[str, datetime]:
+    """Return since when relays are out of the names, whyever: consumers may have read them until shortly before."""
+    before = look.record.evidence
+    left = (before.withdrawn.keys() | before.published) & set(known) - published
+    return {name: before.withdrawn.get(name, look.now) for name in sorted(left)}
 
 
 def _show_draining(view: RelayView, steps: Sequence[Action | Hold]) -> RelayView:

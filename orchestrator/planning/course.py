@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.fleet.observation import Verdict
-from orchestrator.fleet.rollout import Bundle, RolloutRecord, RolloutState
-from orchestrator.planning.assess import ANSWERS, may_serve
+from orchestrator.fleet.rollout import Bundle, Rollout, RolloutRecord, RolloutState
+from orchestrator.planning.assess import ANSWERS
 from orchestrator.planning.budget import name_some
 from orchestrator.planning.footing import Footing, lend_bundles, make_bundle
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Health
 from orchestrator.planning.preflight import Finding, Level, can_go_back
-from orchestrator.planning.wish import BACKWARD, Wished, is_trusted
+from orchestrator.planning.settling import stays_down
+from orchestrator.planning.wished import BACKWARD, Wished, is_trusted
 from orchestrator.rendering.bundle import parse_bundle, render_bundle
 from orchestrator.rendering.values import RenderedRelay
 
@@ -117,16 +117,26 @@ def list_allowed(now: Situation, look: Look) -> frozenset[str]:
     # But not on what has failed by now, if it had only been stopped for it.
     failed = now.wished.record.failures
     told = {n for n, f in footings.items() if f.arrived or (now.was_told(n) and not f.healthy and f.wish not in failed)}
+    told |= {n for n, f in footings.items() if _starts_proven(f, rollout)}
     if now.stopped is not None:
         return frozenset(told - rollout.failed.keys())
     place = {name: index for index, wave in enumerate(now.waves) for name in wave}
     proven = now.open_wave is None or now.open_wave >= rollout.canaries
     turn = {name for name in place if now.open_wave is None or place[name] <= now.open_wave}
     # It costs nothing to update who is new, or down anyway; but only once the canaries have shown that it works.
-    free = {n for n, f in footings.items() if n not in place or _is_down(f, look)} if proven else set()
+    free = (
+        {n for n, f in footings.items() if n not in place or stays_down(f, now.wished.record, look)}
+        if proven
+        else set()
+    )
     # Whoever came later and has nothing else to run takes nothing from anybody.
     free |= {n for n, f in footings.items() if n not in place and not f.runs and f.region not in rollout.good}
     return frozenset((told | turn | free) - rollout.failed.keys())
+
+
+def _starts_proven(footing: Footing, rollout: Rollout) -> bool:
+    """Whether a relay has nothing to run yet, and is to start with what was proven: nobody's turn is to be waited for."""
+    return not footing.runs and rollout.good.get(footing.region) == footing.wish
 
 
 def pick_aim(footing: Footing, now: Situation, allowed: frozenset[str]) -> str:
@@ -154,7 +164,7 @@ def list_gates(now: Situation, aims: Mapping[str, str], allowed: frozenset[str])
     """Say of everybody who is not what is wished why it may not be taken for it now."""
     gates: dict[str, str] = {}
     for name, footing in now.footings.items():
-        if footing.arrived and aims[name] == footing.wish:
+        if aims[name] == footing.wish and (footing.arrived or _starts_proven(footing, now.wished.rollout)):
             continue
         if goes_back(footing, aims[name]):
             if (stuck := _why_no_way_back(footing, aims[name], now)) is not None:
@@ -207,11 +217,6 @@ def told_digest(record: RolloutRecord, name: str) -> str:
     """Return what a relay was told to be at its last restart, or nothing."""
     restart = record.restarts.get(name)
     return restart.digest if restart is not None else ""
-
-
-def _is_down(footing: Footing, look: Look) -> bool:
-    down = footing.view.health is Health.UNHEALTHY
-    return down and not may_serve(footing.name, look.seen, footing.facts)
 
 
 def _why_no_way_back(footing: Footing, aim: str, now: Situation) -> str | None:

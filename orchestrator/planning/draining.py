@@ -17,8 +17,9 @@ DRAIN = "drain"
 def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look) -> Hold | None:
     """Return the hold that lets a relay drain, or None once it has: it may be stopped."""
     policy = look.spec.rollout
-    since = look.record.rollout.draining.get(relay)
-    if policy.drain_time is None or (since is None and relay not in look.record.evidence.published):
+    evidence = look.record.evidence
+    since = look.record.rollout.draining.get(relay, evidence.withdrawn.get(relay))
+    if policy.drain_time is None or (since is None and relay not in evidence.published):
         return None
     if since is None:
         return Hold(
@@ -43,16 +44,16 @@ def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, da
 
     Who could not be asked drains on: let back unseen, it would count as out of the names for no time, and be stopped at once.
     """
-    before = look.record.rollout.draining
+    before, out = look.record.rollout.draining, look.record.evidence.withdrawn
     if not before:
-        return dict.fromkeys(sorted(_name_draining(steps, before)), look.now)
+        return {name: out.get(name, look.now) for name in sorted(_name_draining(steps, before))}
     hosts, instances = look.seen.hosts, look.seen.cloud.instances
     busy = {name for name, work in look.seen.in_flight.items() if work.disturbs}
     busy |= {i.relay for i in instances if _is_disturbed(hosts.get(i.instance_id))}
     there = {relay.name for relay in wanted_relays(look.spec)} | {i.relay for i in instances}
     silent = there - _name_answering(look)
     names = {*_name_draining(steps, before), *(before.keys() & (busy | silent))}
-    return {name: before.get(name, look.now) for name in sorted(names)}
+    return {name: before.get(name, out.get(name, look.now)) for name in sorted(names)}
 
 
 def _name_answering(look: Look) -> frozenset[str]:

@@ -12,16 +12,14 @@ from dataclasses import dataclass, replace
 
 from orchestrator.fleet.rollout import (
     Bundle,
-    Failure,
     Restart,
     Rollout,
     RolloutEvent,
     RolloutRecord,
     RolloutState,
-    Settling,
 )
 from orchestrator.planning.assess import Slot
-from orchestrator.planning.comparison import judge_bake
+from orchestrator.planning.baking import judge_bakes, note_failures
 from orchestrator.planning.course import (
     Situation,
     goes_back,
@@ -37,19 +35,11 @@ from orchestrator.planning.footing import Footing, find_footings
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Kind, RelayView
 from orchestrator.planning.preflight import Finding, check_release_step
-from orchestrator.planning.retries import GIVE_UP_AFTER
-from orchestrator.planning.settling import (
-    bake_time,
-    follow_restarts,
-    gets_on,
-    has_baked,
-    has_measure,
-    settle_relays,
-    why_failed,
-)
+from orchestrator.planning.settling import follow_restarts, gets_on
 from orchestrator.planning.trust import Judgement
 from orchestrator.planning.waves import Links
-from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves, take_up_wish
+from orchestrator.planning.wish import take_up_wish
+from orchestrator.planning.wished import Wished, find_open_wave, list_wanted_waves
 from orchestrator.rendering.bundle import apply_bundle
 from orchestrator.rendering.values import RenderedRelay
 
@@ -111,10 +101,10 @@ def steer_rollout(
     """Decide how far the present wish has come and what follows. `rendered` is what every relay would be once it is done."""
     footings = find_footings(slots, views, rendered, judged, look)
     wished = take_up_wish(footings, links, follow_restarts(footings, look), look)
-    wished = _fail(wished, footings, judged, look)
+    wished = note_failures(wished, footings, judged, look)
     waves = list_wanted_waves(wished.rollout, footings)
-    wished = _judge_bakes(wished, waves, footings, look)
-    open_wave = _find_open_wave(waves, wished.record.settling)
+    wished = judge_bakes(wished, waves, footings, look)
+    open_wave = find_open_wave(waves, wished.record.settling)
     wished = _tell_waves(wished, waves, open_wave, look)
     wished = _end(wished, waves, footings, look)
     findings = _check_before(wished.rollout, footings, judged, look)
@@ -178,81 +168,6 @@ def _order(rollout: Rollout, waves: Sequence[Sequence[str]]) -> Mapping[str, int
     return {**place, **dict.fromkeys(rollout.failed, -1)}
 
 
-# --- failures, bakes, the end ----------------------------------------------------------------------------------------
-
-
-def _fail(wished: Wished, footings: Mapping[str, Footing], judged: Judgement, look: Look) -> Wished:
-    """Take note of relays that failed on the wish since the last look. What the fleet has proven is not to blame."""
-    wished = _note_what_failed_before(wished, footings, judged, look)
-    rollout = wished.rollout
-    if not rollout.waves or rollout.state is RolloutState.COMPLETE or is_trusted(rollout):
-        return wished
-    failed = {
-        name: why
-        for name, footing in footings.items()
-        if name not in rollout.failed
-        if (why := why_failed(footing, wished.record.restarts.get(name), judged, look)) is not None
-    }
-    if failed:
-        return fail_wish(wished, failed, footings, look, updated=True)
-    if rollout.state is not RolloutState.RUNNING:
-        return wished
-    unstaged = {
-        name: f"staging failed {attempt.failures} times, last: {attempt.error}"
-        for name in footings
-        if (attempt := look.record.attempts.get((name, "stage"))) is not None and attempt.failures >= GIVE_UP_AFTER
-    }
-    return fail_wish(wished, unstaged, footings, look, updated=False) if unstaged else wished
-
-
-def _note_what_failed_before(wished: Wished, footings: Mapping[str, Footing], judged: Judgement, look: Look) -> Wished:
-    """Keep in mind that a relay fails on what it was updated to for an earlier wish: it may be wished for again."""
-    record, proven = wished.record, set(wished.rollout.good.values())
-    failures = dict(record.failures)
-    for name, footing in footings.items():
-        earlier = replace(footing, wish=footing.runs)
-        if footing.arrived or not footing.runs or footing.runs in proven or footing.runs in failures:
-            continue
-        if (why := why_failed(earlier, record.restarts.get(name), judged, look)) is not None:
-            version = look.record.bundles[footing.runs].version if footing.runs in look.record.bundles else ""
-            failures[footing.runs] = Failure(footing.runs, version, name, why, look.now)
-    return replace(wished, record=replace(record, failures=failures)) if failures != record.failures else wished
-
-
-def _judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, Footing], look: Look) -> Wished:
-    """Settle the relays whose bake is over; halt if one is worse than the others, pause if that cannot be told."""
-    rollout = wished.rollout
-    names = {name for wave in waves for name in wave}
-    trusted = is_trusted(rollout) or rollout.state is RolloutState.COMPLETE  # then nobody waits for a verdict
-    settling = dict(settle_relays(names, footings, look, comparing=not trusted))
-    worse: dict[str, str] = {}
-    doubtful: dict[str, str] = {}
-    for name, found in settling.items():
-        bake = None if trusted else bake_time(name, waves, rollout.canaries, look)
-        leaves = name in rollout.failed or name in look.seen.in_flight  # or may: what it runs is not seen meanwhile
-        if found.settled or leaves or not footings[name].healthy or not has_baked(found, bake, look):
-            continue
-        answer = judge_bake(found)
-        vouched = name in rollout.vouched and answer.verdict == "inconclusive"
-        # Where nothing was ever proven, those that do not serve are no measure.
-        alone = not has_measure(name, footings, settling) or (not rollout.good and not found.compared)
-        if bake is None or vouched or alone or answer.verdict == "no worse":
-            settling[name] = replace(found, settled=True)
-        elif answer.verdict == "inconclusive":
-            doubtful[name] = answer.text
-        elif answer.verdict == "worse" or look.now - found.since > bake + look.spec.rollout.progress_deadline:
-            worse[name] = answer.text
-    wished = replace(wished, record=replace(wished.record, settling=settling))
-    if worse:
-        return fail_wish(wished, worse, footings, look, updated=True)
-    if doubtful and rollout.state is RolloutState.RUNNING:
-        name, why = min(doubtful.items())
-        because = f"inconclusive, {name}: {why}; `rollout resume` accepts it, `rollout rollback` goes back"
-        wished = replace(wished, rollout=replace(wished.rollout, doubtful=frozenset(doubtful)))
-        return wished.turn(RolloutState.PAUSED, because, "paused", look)
-    return wished
-
-
 def _end(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, Footing], look: Look) -> Wished:
     """Complete the rollout, or its way back, once every wanted relay is there and serves."""
     rollout, settling = wished.rollout, wished.record.settling
@@ -270,19 +185,12 @@ def _end(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, 
     return replace(wished, rollout=replace(rollout, state=RolloutState.COMPLETE, since=look.now))
 
 
-def _find_open_wave(waves: Sequence[Sequence[str]], settling: Mapping[str, Settling]) -> int | None:
-    for index, wave in enumerate(waves):
-        if not all(name in settling and settling[name].settled for name in wave):
-            return index
-    return None
-
-
 def _tell_waves(wished: Wished, waves: Sequence[Sequence[str]], open_wave: int | None, look: Look) -> Wished:
     """Tell of waves that are done since the last look."""
     before = look.record.rollout
     if before.current is None or before.current.target != wished.rollout.target:
         return wished
-    was_open = _find_open_wave(waves, before.settling)
+    was_open = find_open_wave(waves, before.settling)
     for index in range(
         was_open if was_open is not None else len(waves), open_wave if open_wave is not None else len(waves)
     ):

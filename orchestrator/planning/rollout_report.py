@@ -19,7 +19,7 @@ from orchestrator.planning.rollout import Course, note_restarts
 from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
 from orchestrator.planning.settling import bake_time, describe_span, list_others, typical_restart
 from orchestrator.planning.waves import Links, describe_waves
-from orchestrator.planning.wish import is_trusted
+from orchestrator.planning.wished import is_trusted
 from orchestrator.rendering.values import ChangeClass
 
 UPDATE = "update"

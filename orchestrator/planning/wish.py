@@ -8,39 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from orchestrator.fleet.relay import Relay
-from orchestrator.fleet.rollout import Failure, Order, Rollout, RolloutEvent, RolloutRecord, RolloutState, Verb
+from orchestrator.fleet.rollout import Failure, Rollout, RolloutEvent, RolloutRecord, RolloutState, Verb
+from orchestrator.planning.canary import keep_canary
 from orchestrator.planning.footing import UNBORN, Footing, lend_bundles
 from orchestrator.planning.look import Look
+from orchestrator.planning.orders import find_unheard_stop, hear_orders
 from orchestrator.planning.plan import Health
 from orchestrator.planning.waves import Links, plan_waves
-
-BACKWARD = (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
-
-STOPPED = (RolloutState.HALTED, *BACKWARD)
-"""States in which nobody further is updated until somebody says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wished:
-    """The rollout of the present wish, and what became of it in this look."""
-
-    rollout: Rollout
-    record: RolloutRecord
-    """Everything else that is kept."""
-    events: tuple[RolloutEvent, ...] = field(default=())
-
-    def turn(self, state: RolloutState, because: str, what: str, look: Look, *, user: str = "") -> Wished:
-        """Return it in another state, with the event that tells so."""
-        rollout = replace(self.rollout, state=state, because=because, since=look.now)
-        return replace(self, rollout=rollout).tell(what, because, look, user=user)
-
-    def tell(self, what: str, text: str, look: Look, *, user: str = "") -> Wished:
-        """Return it with one more event."""
-        event = RolloutEvent(look.now, self.rollout.target, self.rollout.version, what, text, user)
-        return replace(self, events=(*self.events, event))
+from orchestrator.planning.wished import STOPPED, Wished, is_trusted
 
 
 def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutRecord, look: Look) -> Wished:
@@ -48,15 +26,15 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
     wish = {footing.region: footing.wish for footing in footings.values()}
     target = hashlib.sha256("\n".join(sorted(set(wish.values()))).encode()).hexdigest()[:16]
     before = record.current
-    unheard = _newest_stop(before, look)
+    unheard = find_unheard_stop(before, look)
     events: tuple[RolloutEvent, ...] = ()
     if before is not None:
-        heard = _hear_orders(Wished(before, record), look)
+        heard = hear_orders(Wished(before, record), footings, look)
         before, record, events = heard.rollout, heard.record, heard.events
         if before.target == target or _differ_in_regions_alone(before.wish, wish):
             lent = lend_bundles(before.good, look.record.bundles, look.spec)
             good = {**before.good, **{region: bundle.digest for region, bundle in lent.items()}}
-            before = _keep_canary(replace(before, target=target, good=good), footings)
+            before = keep_canary(replace(before, target=target, good=good), footings, record, look)
             if _may_stage_again(before, record, look):
                 record = replace(record, failures={d: f for d, f in record.failures.items() if not f.staging})
                 again = Wished(replace(before, wish=wish), record, events)
@@ -97,36 +75,6 @@ def _may_stage_again(rollout: Rollout, record: RolloutRecord, look: Look) -> boo
     staged = any(failure.staging for digest, failure in record.failures.items() if digest in wish)
     tried = any(intent == "stage" for _, intent in look.record.attempts)
     return rollout.state is RolloutState.HALTED and staged and not rollout.failed and not tried
-
-
-def _keep_canary(rollout: Rollout, footings: Mapping[str, Footing]) -> Rollout:
-    """Let another relay be the canary if the fleet file no longer asks for the one that was, before it had proven anything."""
-    waves = list_wanted_waves(rollout, footings)
-    if not rollout.canaries or not waves or waves[0] or any(footings[n].arrived for wave in waves for n in wave):
-        return rollout
-    rest = [list(wave) for wave in waves if wave]
-    if not rest:
-        return rollout
-    canary = rest[0].pop(0)
-    return replace(rollout, waves=((canary,), *(tuple(wave) for wave in rest if wave)))
-
-
-def _newest_stop(before: Rollout | None, look: Look) -> Order | None:
-    """Return the newest order, if nobody has taken it up yet and it is one to stop."""
-    newest = look.record.orders[-1] if look.record.orders else None
-    if newest is None or before is None or newest.number <= before.heard:
-        return None
-    return newest if newest.verb in (Verb.PAUSE, Verb.HALT) else None
-
-
-def is_trusted(rollout: Rollout) -> bool:
-    """Whether the wish is what the fleet had proven before: the way back needs no canary."""
-    return bool(rollout.good) and all(rollout.good.get(region) == digest for region, digest in rollout.wish.items())
-
-
-def list_wanted_waves(rollout: Rollout, footings: Mapping[str, Footing]) -> tuple[tuple[str, ...], ...]:
-    """Return the waves without relays that the fleet file no longer asks for; a wave may be empty."""
-    return tuple(tuple(name for name in wave if name in footings) for wave in rollout.waves)
 
 
 def _start(
@@ -188,80 +136,21 @@ def _find_good(before: Rollout | None, footings: Mapping[str, Footing], look: Lo
     """Return what the fleet had proven last: the wish before, if it was completed, else what that one would have gone back to."""
     if before is None:
         return {}
-    serving = {footing.runs for footing in footings.values() if footing.healthy}
-    proven = before.state is RolloutState.COMPLETE or (not before.good and serving & set(before.wish.values()))
+    proven = before.state is RolloutState.COMPLETE or (not before.good and _serves_mostly(before.wish, footings))
     good = before.wish if proven else before.good
     known = {region: digest for region, digest in good.items() if digest in look.record.bundles}
     lent = lend_bundles(known, look.record.bundles, look.spec)
     return {**known, **{region: bundle.digest for region, bundle in lent.items()}}
 
 
+def _serves_mostly(wish: Mapping[str, str], footings: Mapping[str, Footing]) -> bool:
+    """Whether most relays that run a wish serve: one alone may be a probe's mistake."""
+    running = [footing for footing in footings.values() if footing.runs in wish.values()]
+    return 2 * sum(footing.healthy for footing in running) > len(running)
+
+
 def _newest(look: Look) -> int:
     return look.record.orders[-1].number if look.record.orders else 0
-
-
-# --- orders ----------------------------------------------------------------------------------------------------------
-
-
-def _hear_orders(wished: Wished, look: Look) -> Wished:
-    for order in look.record.orders:
-        if order.number > wished.rollout.heard:
-            wished = _obey(wished, order, look)
-            wished = replace(wished, rollout=replace(wished.rollout, heard=order.number))
-    return wished
-
-
-def _obey(wished: Wished, order: Order, look: Look) -> Wished:
-    rollout, state = wished.rollout, wished.rollout.state
-    said = f"{order.user}: {order.reason}"
-    match order.verb:
-        case Verb.PAUSE if state is RolloutState.RUNNING:
-            return wished.turn(RolloutState.PAUSED, f"by {said}", "paused", look, user=order.user)
-        case Verb.HALT if state in (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.ROLLING_BACK):
-            return wished.turn(RolloutState.HALTED, f"by {said}", "halted", look, user=order.user)
-        case Verb.RESUME if state is RolloutState.PAUSED:
-            vouched = rollout.vouched | rollout.doubtful
-            wished = replace(wished, rollout=replace(rollout, vouched=vouched, doubtful=frozenset()))
-            return _go_on(wished, "resumed", order, look)
-        case Verb.RESUME if state in STOPPED:
-            return _go_on(_forgive(wished, frozenset(rollout.failed)), "resumed", order, look)
-        case Verb.RETRY if state is not RolloutState.COMPLETE:
-            lifts = state is RolloutState.HALTED and _was_to_blame(order.relay, wished)
-            forgiven = _forgive(wished, frozenset({order.relay}))
-            if lifts and not forgiven.rollout.failed:
-                return _go_on(forgiven, "retried", order, look)
-            return forgiven.tell("retried", f"{order.relay}, by {said}", look, user=order.user)
-        case Verb.ROLLBACK if state not in BACKWARD and rollout.good and not is_trusted(rollout):
-            return wished.turn(RolloutState.ROLLING_BACK, f"by {said}", "rolling back", look, user=order.user)
-        case _:
-            return wished
-
-
-def _was_to_blame(relay: str, wished: Wished) -> bool:
-    """Whether a relay's failure is what halted the rollout, so that trying it again lifts the halt."""
-    rollout, wish = wished.rollout, set(wished.rollout.wish.values())
-    staged = {f.relay for digest, f in wished.record.failures.items() if digest in wish and f.staging}
-    return relay in rollout.failed or relay in staged
-
-
-def _go_on(wished: Wished, what: str, order: Order, look: Look) -> Wished:
-    wished = wished.turn(RolloutState.RUNNING, f"by {order.user}: {order.reason}", what, look, user=order.user)
-    return replace(wished, rollout=replace(wished.rollout, because=""))
-
-
-def _forgive(wished: Wished, relays: frozenset[str]) -> Wished:
-    """Let these relays, and what failed on them, be tried again."""
-    rollout, record = wished.rollout, wished.record
-    failed = {name: because for name, because in rollout.failed.items() if name not in relays}
-    wish = set(rollout.wish.values())
-    kept = {digest: failure for digest, failure in record.failures.items() if digest not in wish}
-    restarts = {name: told for name, told in record.restarts.items() if name not in relays}
-    settling = {name: found for name, found in record.settling.items() if name not in relays}
-    return replace(
-        wished,
-        rollout=replace(rollout, failed=failed),
-        record=replace(record, failures=record.failures if failed else kept, restarts=restarts, settling=settling),
-    )
 
 
 def fail_wish(

@@ -65,6 +65,8 @@ class WaveRules:
     """Since when it is visible that a make has failed, and on whom."""
     first_taken: dict[Make, set[str]] = field(default_factory=dict)
     """Who was taken out of service for a make since it was wished for, or since an operator let it go on."""
+    born_bare: set[str] = field(default_factory=set)
+    """Relays that were new when the fleet had never been whole with anything that they could start with: nobody's canaries."""
     stopped_at: datetime | None = None
     """When an operator said that nobody further is to be updated."""
     left_names_at: dict[str, datetime] = field(default_factory=dict)
@@ -174,6 +176,8 @@ class WaveRules:
         """Judge one relay that is about to start with what lies on its disk; `serves`: it is taken out of service for that."""
         relay, made = host.instance.relay, self.make_on_disk(host)
         before = self.given.get(relay)
+        if before is None and self.whole <= self.failed.keys():
+            self.born_bare.add(relay)
         if glance is not None and relay in glance.rules.wanted:
             self._judge_failed(relay, made, before, decided, glance.rules)
             if before != made:
@@ -188,17 +192,28 @@ class WaveRules:
 
     def _judge_canaries(self, relay: str, made: Make, rules: Rules) -> None:
         counted = self.given if rules.canaries else {name: has for name, (has, _) in self.taken.items()}
-        others = sorted(name for name, has in counted.items() if has == made and name in rules.wanted and name != relay)
+        others = sorted(
+            name
+            for name, has in counted.items()
+            if has == made and name in rules.wanted and name not in {relay, *self.born_bare}
+        )
         otherwise = [name for name, has in self._list_alive(rules).items() if has != made]
         if not otherwise or made in self.first:
             self.first.add(made)
             return
         most = rules.canaries or self._wave_worth(rules)
-        if made not in self.proven and len(others) >= most:
+        if made not in self.proven and len(others) >= most and not self._opens_region(relay, made, rules):
             self.tell(
                 f"{relay} is given {self._name(made, rules)} though {len(others)} of {most} that may have it "
                 f"({', '.join(others)}) have not served out their {rules.canary_bake.total_seconds():.0f} s"
             )
+
+    def _opens_region(self, relay: str, made: Make, rules: Rules) -> bool:
+        """Whether a region is new and known files go there: it has no image and type of its own that it could stay with."""
+        region = rules.wanted[relay]
+        here = {has for name, has in self.given.items() if rules.wanted.get(name) == region}
+        known = {(other.release, other.settings) for other in self.first | self.proven}
+        return here <= {made} and (made.release, made.settings) in known
 
     def _is_canary(self, relay: str, made: Make, rules: Rules) -> bool:
         """Whether a relay is among the first for a make since it was wished for, or since an operator let it go on."""
@@ -237,6 +252,8 @@ class WaveRules:
 
     def _judge_failed(self, relay: str, made: Make, before: Make | None, decided: datetime, rules: Rules) -> None:
         since, failed_on = self.failed.get(made, (decided, ""))
+        if set(self.given.values()) <= {made}:
+            return  # nobody was ever given anything else: there is nothing to be kept from it
         if failed_on and since < decided and before != made:
             self.tell(f"{relay} is given {self._name(made, rules)}, which has failed on {failed_on}")
 

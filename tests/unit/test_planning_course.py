@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.fleet.observation import Sighting, UnitState, Verdict
+from orchestrator.fleet.record import Quarantine
 from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
 from orchestrator.planning.course import (
     Situation,
     goes_back,
     keep_bundles,
     list_allowed,
+    list_gates,
     pick_aim,
 )
 from orchestrator.planning.plan import Health, Phase
@@ -23,6 +25,7 @@ from tests.rollout_looks import (
     EU2,
     EU3,
     EVERYBODY,
+    MINUTE,
     NETWORK,
     NEW,
     NOW,
@@ -35,6 +38,7 @@ from tests.rollout_looks import (
     make_bundle,
     make_facts,
     make_look,
+    settled,
     silent,
     situation,
     told,
@@ -115,10 +119,36 @@ def test_without_canaries_who_is_down_anyway_goes_at_once() -> None:
     assert EU2 in allowed(situation(fleet(DOWN), open_wave=0, canaries=0))
 
 
-@pytest.mark.parametrize("verdict", [Verdict.STALE_TIP, Verdict.HANDSHAKE_TIMEOUT])
-def test_who_still_answers_is_not_down(verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", [Verdict.ANSWER_TIMEOUT, Verdict.HANDSHAKE_TIMEOUT])
+def test_who_is_full_of_consumers_is_not_down(verdict: Verdict) -> None:
     now = situation(fleet(DOWN), open_wave=1)
     assert EU2 not in allowed(now, sightings={EU2: Sighting(verdict)})
+
+
+def test_who_stands_still_is_down_unless_it_was_just_restarted() -> None:
+    stale = {EU2: Sighting(Verdict.STALE_TIP)}
+    assert EU2 in allowed(situation(fleet(DOWN), open_wave=1), sightings=stale)
+    comes = RolloutRecord(settling=settled(EU3), restarts=told(EU3) | told(EU2, digest=OLD))
+    assert EU2 not in allowed(situation(fleet(DOWN), open_wave=1, record=comes), sightings=stale)
+
+
+@pytest.mark.parametrize(("since", "goes"), [(NOW + MINUTE, True), (NOW, True), (NOW - MINUTE, False)])
+def test_who_left_the_chain_with_what_it_runs_is_down_and_who_did_before_is_no_measure(since, goes: bool) -> None:
+    record = RolloutRecord(settling=settled(EU3), restarts=told(EU3) | told(EU2, digest=OLD))
+    look = make_look()
+    evidence = replace(look.record.evidence, quarantines={EU2: Quarantine(EU2, since, "forked")})
+    look = replace(look, record=replace(look.record, evidence=evidence))
+    now = situation(fleet(DOWN), open_wave=1, record=record)
+    assert (EU2 in list_allowed(now, look)) is goes
+
+
+@pytest.mark.parametrize("stopped", [None, "paused"])
+def test_who_has_nothing_to_run_and_is_to_start_with_what_was_proven_waits_for_nobody(stopped: str | None) -> None:
+    new = footing("demo-ap-01", "", wish=OLD, health=Health.UNHEALTHY, facts=make_facts(unit=UnitState.ABSENT))
+    now = situation({**fleet(), "demo-ap-01": new}, stopped=stopped, good={"eu": OLD, "us": OLD, "ap": OLD})
+    found = allowed(now)
+    assert "demo-ap-01" in found
+    assert "demo-ap-01" not in list_gates(now, dict.fromkeys(now.footings, OLD), frozenset(found))
 
 
 def test_who_could_not_be_asked_is_not_down() -> None:

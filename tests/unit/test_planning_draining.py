@@ -42,6 +42,15 @@ def test_who_is_in_no_names_need_not_leave_them() -> None:
     assert wait(None, published=()) is None
 
 
+@pytest.mark.parametrize(("seconds", "stops"), [(59, False), (60, True)])
+def test_who_left_the_names_for_something_else_just_before_drains_for_the_rest(seconds: int, stops: bool) -> None:
+    look = make_look(policy=POLICY, published=())
+    evidence = replace(look.record.evidence, withdrawn={EU1: NOW - seconds * SECOND})
+    look = replace(look, record=replace(look.record, evidence=evidence))
+    found = wait_for_drain(EU1, "release differs", make_facts(metrics=NodeMetrics("new", inbound=0)), look)
+    assert (found is None) is stops
+
+
 def test_without_a_time_to_drain_it_is_stopped_at_once() -> None:
     assert wait(None, policy={**POLICY, "drain_time": None}) is None
 

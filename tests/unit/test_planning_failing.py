@@ -8,15 +8,11 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.fleet.observation import UnitState
-from orchestrator.fleet.record import Attempt
+from orchestrator.fleet.record import NO_EVIDENCE, Attempt, Quarantine, Suspicion
 from orchestrator.fleet.rollout import Restart, RolloutRecord
+from orchestrator.planning.failing import FEW_DURATIONS, MOST_RESTARTS, why_failed
 from orchestrator.planning.plan import Health, Phase, Side
 from orchestrator.planning.retries import GIVE_UP_AFTER
-from orchestrator.planning.settling import (
-    FEW_DURATIONS,
-    MOST_RESTARTS,
-    why_failed,
-)
 from orchestrator.planning.trust import ChainVerdict, Stand
 from tests.rollout_looks import (
     CALM,
@@ -143,15 +139,39 @@ def test_a_new_instance_that_does_not_come_up_has_failed(
 
 @pytest.mark.parametrize(
     ("stand", "fails"),
-    [(Stand.FORKED, True), (Stand.OTHER_NETWORK, True), (Stand.SUSPECTED, False), (Stand.LAGS, False)],
+    [(Stand.FORKED, False), (Stand.OTHER_NETWORK, True), (Stand.SUSPECTED, False), (Stand.LAGS, False)],
 )
-def test_a_relay_on_another_chain_has_failed_once_that_is_proven(stand: Stand, fails: bool) -> None:
+def test_a_relay_that_answers_for_another_network_has_failed_at_once(stand: Stand, fails: bool) -> None:
     judged = replace(CALM, verdicts={EU1: ChainVerdict(stand, "what the chain says")})
     assert (failure(STUCK, judged=judged) == "what the chain says") is fails
 
 
-def test_a_quarantined_relay_has_failed_for_the_reason_of_its_quarantine() -> None:
-    assert failure(footing(EU1, NEW, health=DOWN, phase=Phase.QUARANTINED, reason="forked at 7")) == "forked at 7"
+def quarantined(since=NOW, *, suspected=None, agreeing=None):
+    found = {EU1: Quarantine(EU1, since, "forked at 7", agreeing_since=agreeing)}
+    suspicions = {EU1: Suspicion(EU1, None, None, 7, 3, None, suspected)} if suspected else {}
+    return replace(CALM, quarantines=found, evidence=replace(NO_EVIDENCE, suspicions=suspicions))
+
+
+@pytest.mark.parametrize(
+    ("since", "suspected", "fails"),
+    [
+        (NOW + MINUTE, NOW + MINUTE, True),
+        (NOW, None, True),
+        (NOW - MINUTE, NOW - MINUTE, False),
+        (NOW + MINUTE, NOW - MINUTE, False),
+    ],
+    ids=["since then", "by a pin, then", "before", "suspected before"],
+)
+def test_a_fork_is_held_against_what_it_began_with(since, suspected, fails: bool) -> None:
+    judged = quarantined(since, suspected=suspected)
+    mine = footing(EU1, NEW, health=DOWN, phase=Phase.QUARANTINED, reason="forked at 7")
+    assert failure(mine, judged=judged) == ("forked at 7" if fails else None)
+
+
+def test_who_agrees_again_is_not_stuck_however_long_its_quarantine_lasts() -> None:
+    mine = footing(EU1, NEW, health=DOWN, phase=Phase.QUARANTINED)
+    assert failure(mine, judged=quarantined(NOW - MINUTE, agreeing=NOW), **LONG) is None
+    assert "shows no progress" in str(failure(mine, judged=quarantined(NOW - MINUTE), **LONG))
 
 
 def sides(*members: tuple[tuple[str, ...], tuple[str, ...]]):

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState, Settling, Verb
+from orchestrator.planning.plan import Health
 from tests.rollout_looks import (
     EU1,
     EU2,
@@ -18,6 +19,8 @@ from tests.rollout_looks import (
     TARGET,
     US1,
     before,
+    fleet,
+    footing,
     order,
     settled,
     take_up,
@@ -116,6 +119,20 @@ def test_an_order_to_stop_that_nobody_has_heard_stops_the_next_wish_too(verb: Ve
     assert (found.rollout.state, found.rollout.target, found.rollout.heard) == (state, TARGET, 1)
 
 
+@pytest.mark.parametrize(
+    ("verbs", "state"),
+    [
+        ((Verb.PAUSE, Verb.ROLLBACK), PAUSED),
+        ((Verb.HALT, Verb.PAUSE), PAUSED),
+        ((Verb.HALT, Verb.RESUME), RUNNING),
+        ((Verb.RETRY, Verb.HALT), HALTED),
+    ],
+)
+def test_only_an_order_to_go_on_takes_an_unheard_stop_back(verbs, state: RolloutState) -> None:
+    orders = [order(number, verb, EU1) for number, verb in enumerate(verbs, start=1)]
+    assert take_up(before(RUNNING), orders=orders).rollout.state is state
+
+
 def test_an_order_that_was_heard_is_not_meant_for_the_next_wish() -> None:
     found = take_up(before(PAUSED, heard=1), orders=[order(1, Verb.PAUSE)])
     assert found.rollout.state is RUNNING
@@ -147,6 +164,12 @@ def test_resume_lets_everything_that_failed_be_tried_again() -> None:
     found = take_up(TWO_FAILED, orders=[order(1, Verb.RESUME)])
     assert (found.rollout.failed, list(found.record.failures)) == ({}, ["other"])
     assert (list(found.record.settling), list(found.record.restarts)) == ([EU2], [EU2])
+
+
+def test_who_is_still_down_with_it_after_a_resume_is_judged_anew() -> None:
+    down = footing(EU1, NEW, health=Health.UNHEALTHY)
+    found = take_up(TWO_FAILED, fleet(down, footing(US1, NEW)), orders=[order(1, Verb.RESUME)], after=MINUTE)
+    assert found.record.restarts == {**told(EU1, at=NOW + MINUTE), **told(EU2)}
 
 
 def test_retry_lets_one_relay_try_again_and_stays_halted_for_the_other() -> None:

@@ -10,9 +10,11 @@ from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
 from orchestrator.planning.footing import lend_bundles
 from orchestrator.planning.plan import Health, Phase
-from orchestrator.planning.wish import Wished, fail_wish, is_trusted, list_wanted_waves
+from orchestrator.planning.wish import fail_wish
+from orchestrator.planning.wished import Wished, is_trusted, list_wanted_waves
 from tests.rollout_looks import (
     EU1,
+    EU2,
     EU3,
     MINUTE,
     NEW,
@@ -21,6 +23,7 @@ from tests.rollout_looks import (
     TARGET,
     US1,
     US2,
+    US3,
     WAVES,
     before,
     fleet,
@@ -30,6 +33,7 @@ from tests.rollout_looks import (
     make_rollout,
     silent,
     take_up,
+    told,
     told_of,
     under_way,
     wished,
@@ -219,6 +223,49 @@ def test_another_relay_is_the_canary_if_the_one_that_was_is_gone_before_it_had_p
     assert take_up(under_way(), without).rollout.waves[:2] == ((EU1,), (US1,))
     ahead = {**without, US2: footing(US2, NEW)}
     assert take_up(under_way(), ahead).rollout.waves == WAVES
+
+
+SICK = footing(US2, health=Health.UNHEALTHY)
+
+
+def test_a_relay_that_is_down_becomes_the_canary_while_nothing_was_done_to_the_one_that_was() -> None:
+    found = take_up(under_way(), fleet(SICK)).rollout.waves
+    assert found == ((US2,), (EU3,), (EU1, US1), (EU2,), (US3,))
+
+
+@pytest.mark.parametrize(
+    ("footings", "restarts"),
+    [
+        (fleet(SICK, footing(EU3, NEW)), {}),
+        (fleet(SICK), told(EU3)),
+        (fleet(SICK), told(US2, digest=OLD)),
+        (fleet(footing(US2, "", health=Health.UNHEALTHY)), {}),
+        (fleet(silent(US2)), {}),
+        (fleet(SICK, footing(EU3, health=Health.UNHEALTHY)), {}),
+    ],
+    ids=[
+        "it is updated",
+        "it was told",
+        "the other was just restarted",
+        "the other is new",
+        "the other is silent",
+        "it is down itself",
+    ],
+)
+def test_the_canary_stays_who_it_was(footings, restarts) -> None:
+    assert take_up(under_way(record=RolloutRecord(restarts=restarts)), footings).rollout.waves == WAVES
+
+
+def test_of_two_canaries_the_one_that_was_begun_stays() -> None:
+    record = under_way(waves=((EU3, EU1), (US1, US2)))
+    found = take_up(record, fleet(SICK, footing(EU3, NEW))).rollout.waves
+    assert found[:3] == ((EU3, US2), (EU1,), (US1,))
+
+
+def test_what_one_of_many_seems_to_serve_with_is_not_proven() -> None:
+    down = [footing(name, OLD, health=Health.UNHEALTHY) for name in (EU1, EU2, US1)]
+    assert take_up(before(RUNNING), fleet(*down)).rollout.good == {}
+    assert take_up(before(RUNNING), fleet(*down[:2])).rollout.good == {"eu": OLD, "us": OLD}
 
 
 def test_relays_that_came_meanwhile_have_waves_of_their_own_after_the_others() -> None:
