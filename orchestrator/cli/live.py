@@ -116,7 +116,7 @@ class LiveView:
         """Return the tree of a rollout that is under way, else the table of all relays."""
         rollout = found.plan.rollout
         if rollout is not None and is_under_way(rollout):
-            return rollout_tree(rollout, pending_orders(found.look.record), self._in_flight, rows)
+            return rollout_tree(rollout, pending_orders(found.look.record), self._in_flight, rows, acting=True)
         return status_table(found.plan, self._console.width, self._in_flight, rows)
 
     def _elapsed(self) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.naming import name_lines
-from orchestrator.cli.rollout_text import is_under_way, rollout_json, rollout_plan_lines
+from orchestrator.cli.rollout_text import is_under_way, rollout_json, rollout_plan_lines, shorten_hold
 from orchestrator.cli.tables import Column, fit_table
 from orchestrator.cli.times import describe_time
 from orchestrator.execution.cycle import Round
@@ -147,7 +148,7 @@ def plan_text(found: Round) -> str:
     if plan.rollout is not None:
         lines += rollout_plan_lines(plan.rollout)
     lines += _action_lines(plan.actions)
-    lines += hold_lines(plan.holds)
+    lines += hold_lines(tuple(replace(hold, because=shorten_hold(hold.because, plan.rollout)) for hold in plan.holds))
     under_way = is_under_way(plan.rollout)
     if not plan.actions and not plan.holds and not under_way:
         lines.append("Nothing to do: everything is as the fleet file says.")
@@ -197,10 +198,16 @@ def _action_lines(actions: tuple[Action, ...]) -> list[str]:
 
 
 def hold_lines(holds: tuple[Hold, ...]) -> list[str]:
-    """One line for relays that wait with the same thing for the same reason."""
+    """One line for relays that wait with the same thing for the same reason.
+
+    A reason that several are given word for word is told so: it may name one of them, as the one that all others wait for.
+    """
+    shared = Counter((hold.wanted, hold.because) for hold in holds)
     groups: dict[tuple[str, str], list[str]] = {}
     for hold in holds:
-        groups.setdefault((hold.wanted, _of_any(hold.because, hold.relay, None)), []).append(hold.relay)
+        together = shared[hold.wanted, hold.because] > 1
+        because = hold.because if together else _of_any(hold.because, hold.relay, None)
+        groups.setdefault((hold.wanted, because), []).append(hold.relay)
     return [
         line
         for (wanted, because), relays in groups.items()

@@ -20,8 +20,7 @@ from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutV
 
 NO_ROLLOUT_KNOWN = "no rollout is known of"
 
-MOVING = (RolloutState.RUNNING, RolloutState.ROLLING_BACK)
-"""States in which it makes sense to say how long it takes."""
+AMISS = (Progress.FAILED, Progress.GOES_BACK)
 
 MARKS = {Level.REFUSES: "✗", Level.WARNS: "!", Level.FINE: "✓"}
 
@@ -60,23 +59,58 @@ def list_beside(view: RolloutView) -> tuple[str, ...]:
     return tuple(sorted(view.relays.keys() - in_waves))
 
 
-def head_parts(view: RolloutView) -> list[str]:
-    """Return version and state, how much is done, how long it takes, how many are out."""
-    parts = [f"rollout to {view.version}: {view.state}"]
+def is_begun(view: RolloutView) -> bool:
+    """Tell whether a rollout is more than what an apply would begin: this look alone has not thought it up."""
+    return all(event.what != "started" for event in view.events)
+
+
+def title_of(view: RolloutView) -> str:
+    """Return what is rolled out: another release, or else another image or instance type, or files, on the same one."""
+    current = view.record.current
+    pairs = (
+        [] if current is None else [(current.good.get(region, ""), digest) for region, digest in current.wish.items()]
+    )
+    known = [
+        (view.bundles[old], view.bundles[new]) for old, new in pairs if old in view.bundles and new in view.bundles
+    ]
+    if known and all(old.digest == new.digest for old, new in known):
+        return f"rollout back to {view.version}"
+    if not known or any(old.version != new.version for old, new in known):
+        return f"rollout to {view.version}"
+    changes = [
+        what
+        for what, differs in (
+            ("another image", any(old.image != new.image for old, new in known)),
+            ("another instance type", any(old.instance_type != new.instance_type for old, new in known)),
+        )
+        if differs
+    ]
+    return f"rollout of {' and '.join(changes) or 'changed files'} on {view.version}"
+
+
+def head_parts(view: RolloutView, *, acting: bool = False) -> list[str]:
+    """Return version and state, how much is done, how long it takes, how many are out.
+
+    `acting`: this look is an apply's, so what it thought up has begun.
+    """
     total = sum(len(wave.relays) for wave in view.waves)
+    done = count_done(view, (relay for wave in view.waves for relay in wave.relays))
+    begun = acting or is_begun(view)
+    state = view.state if begun else "would begin" if view.state == RolloutState.RUNNING else f"would be {view.state}"
+    parts = [f"{title_of(view)}: {state}"]
     if total:
-        parts.append(f"{count_done(view, (relay for wave in view.waves for relay in wave.relays))} of {total} done")
-    if view.state in MOVING and view.left > timedelta():
-        parts.append(f"about {describe_time(view.left)} left")
+        parts.append(f"{done} of {total} done" if begun else f"{total} relays in {len(view.waves)} waves")
+    if view.left > timedelta():
+        parts.append(f"about {describe_time(view.left)}{' left' if begun else ''}")
     if view.state != RolloutState.COMPLETE and view.out_at_most:
         parts.append(f"at most {view.out_at_most} out")
     return parts
 
 
-def rollout_line(view: RolloutView) -> str:
+def rollout_line(view: RolloutView, *, acting: bool = False) -> str:
     """Return a rollout in one line, with why it is in its state."""
-    parts = head_parts(view)
-    if view.open_wave is not None and view.open_wave < len(view.waves):
+    parts = head_parts(view, acting=acting)
+    if view.open_wave is not None and view.open_wave < len(view.waves) and (acting or is_begun(view)):
         wave = view.waves[view.open_wave]
         parts[0] += f" ({wave.title}: {count_done(view, wave.relays)} of {len(wave.relays)})"
     return f"{', '.join(parts)}{f'; {view.because}' if view.because else ''}"
@@ -116,15 +150,24 @@ def rollout_plan_lines(view: RolloutView) -> Iterator[str]:
     if not is_worth_a_word(view) and not any(finding.level is not Level.FINE for finding in view.findings):
         return
     yield rollout_line(view)
-    yield from (f"  {finding_line(finding)}" for finding in view.findings)
+    # That all is well to begin with is no news once it stands still.
+    said = [f for f in view.findings if f.level is not Level.FINE or view.state == RolloutState.RUNNING]
+    yield from (f"  {finding_line(finding)}" for finding in said)
     for number, wave in enumerate(view.waves):
         done = count_done(view, wave.relays)
-        mark = "✓ " if done == len(wave.relays) else "▶ " if number == view.open_wave else ""
+        is_open = number == view.open_wave and is_begun(view)
+        wrong = any(progress_of(view, relay).progress in AMISS for relay in wave.relays)
+        mark = "✗ " if wrong else "✓ " if done == len(wave.relays) else "▶ " if is_open else ""
         some = f" ({done} of {len(wave.relays)} done)" if 0 < done < len(wave.relays) else ""
         line, *names = name_lines(f"{mark}{wave.title}{some}:", wave.relays, f"; {wave.why}")
         yield f"  {line}"
         together = ", ".join(name.strip() for name in names)
         yield from (f"      {part}" for part in wrap(together, NAMES_WIDTH, break_on_hyphens=False))
+
+
+def shorten_hold(because: str, view: RolloutView | None) -> str:
+    """Return why a relay waits, without why the rollout stands still where that was said of the rollout already."""
+    return because.replace(f": {view.because}", "") if view is not None and view.because else because
 
 
 def rollout_json(view: RolloutView | None) -> dict[str, Any] | None:
@@ -141,7 +184,8 @@ def rollout_json(view: RolloutView | None) -> dict[str, Any] | None:
         "started_at": current.started_at.isoformat() if current is not None else None,
         "since": current.since.isoformat() if current is not None and current.since is not None else None,
         "open_wave": view.waves[opened].title if opened is not None and opened < len(view.waves) else None,
-        "left_seconds": view.left.total_seconds(),
+        "begun": is_begun(view),
+        "left_seconds": view.left.total_seconds() if view.left or view.state == RolloutState.COMPLETE else None,
         "out_at_most": view.out_at_most,
         "waves": [
             {"title": wave.title, "why": wave.why, "relays": _relays_json(view, wave.relays)} for wave in view.waves
@@ -171,7 +215,7 @@ def tell_changes(before: RolloutView | None, after: RolloutView | None) -> Itera
         before = None  # another wish is told from its beginning
     turned = before is None or (before.state, before.because) != (after.state, after.because)
     if turned and any(is_worth_a_word(view) for view in (before, after) if view is not None):
-        yield rollout_line(after)
+        yield rollout_line(after, acting=True)
     moved = dict(_list_moved(before.relays if before is not None else {}, after.relays))
     yield from (f"{relay} {relay_words(now)}" for relay, now in moved.items() if now.progress is Progress.DONE)
     yield from _tell_waves(before, after)

@@ -15,9 +15,11 @@ from rich.tree import Tree
 
 from orchestrator.cli.naming import name_lines
 from orchestrator.cli.rollout_text import (
+    AMISS,
     count_done,
     finding_line,
     head_parts,
+    is_begun,
     list_beside,
     order_line,
     progress_of,
@@ -85,10 +87,15 @@ def rollout_tree(
     orders: Sequence[Order] = (),
     in_flight: Mapping[str, InFlight] | None = None,
     most_rows: int | None = None,
+    *,
+    acting: bool = False,
 ) -> Tree:
-    """Return the tree. With `most_rows` it takes no more lines than that: waves fold first, then relays; long lines are cut."""
-    branches = _list_branches(view, in_flight or {})
-    head = [*_head_lines(view), *(Text(f"! {order_line(order)}", style="yellow") for order in orders)]
+    """Return the tree. With `most_rows` it takes no more lines than that: waves fold first, then relays; long lines are cut.
+
+    `acting`: this look is an apply's, so what it thought up has begun.
+    """
+    branches = _list_branches(view, in_flight or {}, begun=acting or is_begun(view))
+    head = [*_head_lines(view, acting=acting), *(Text(f"! {order_line(order)}", style="yellow") for order in orders)]
     if most_rows is not None:
         head = head[: max(most_rows - 1, 1)]
         branches = _fold(branches, max(most_rows - len(head), 1))
@@ -104,9 +111,9 @@ def rollout_tree(
     return tree
 
 
-def _head_lines(view: RolloutView) -> list[Text]:
+def _head_lines(view: RolloutView, *, acting: bool) -> list[Text]:
     style = next((style for state, style in STATE_COLOURS.items() if state == view.state), "bold")
-    lines = [Text(", ".join(head_parts(view)), style=style)]
+    lines = [Text(", ".join(head_parts(view, acting=acting)), style=style)]
     if view.because:
         lines.append(Text(view.because, style=style.removeprefix("bold").strip() or "default"))
     lines += [
@@ -132,11 +139,11 @@ def _describe_past(view: RolloutView) -> str | None:
     return f"{relays} relays in {len(current.waves)} waves, {took} from {current.started_at:%Y-%m-%d %H:%M} UTC on"
 
 
-def _list_branches(view: RolloutView, in_flight: Mapping[str, InFlight]) -> list[Branch]:
+def _list_branches(view: RolloutView, in_flight: Mapping[str, InFlight], *, begun: bool) -> list[Branch]:
     """Return a branch for each wave: of the open one every relay; of others only those that are not as their wave is."""
     branches = []
     for number, wave in enumerate(view.waves):
-        mark = _mark(view, number)
+        mark = _mark(view, number) if begun else WAITING
         rows = tuple(_row(view, relay, in_flight) for relay in wave.relays)
         if mark in (DONE, WAITING):
             usual = Progress.DONE if mark == DONE else Progress.WAITS
@@ -162,7 +169,7 @@ def _describe_work(wave: Wave, in_flight: Mapping[str, InFlight]) -> str:
 
 def _mark(view: RolloutView, number: int) -> str:
     relays = view.waves[number].relays
-    if any(progress_of(view, relay).progress in (Progress.FAILED, Progress.GOES_BACK) for relay in relays):
+    if any(progress_of(view, relay).progress in AMISS for relay in relays):
         return FAILED
     if number == view.open_wave:
         return OPEN

@@ -89,6 +89,17 @@ class Tale:
             return ending
         return None
 
+    def look(self, spec: FleetSpec) -> Round:
+        """Do what `plan` does."""
+        store = MortalStore(self.store)
+        return Controller("carl", wanted(spec), self.world, self.oracle, store, self._duration, self._hear).look()
+
+    def last(self) -> Round:
+        """Return the newest look of an apply."""
+        assert self._controller is not None
+        assert self._controller.last is not None
+        return self._controller.last
+
     def order(self, who: str, verb: Verb, reason: str, relay: str = "") -> None:
         """Let an operator say how the rollout is to go on."""
         self.say(f"{who} says: rollout {' '.join(filter(None, (verb.value, relay)))} --reason '{reason}'")

@@ -19,9 +19,10 @@ from orchestrator.cli.rollout_tree import rollout_tree
 from orchestrator.execution.cycle import Round
 from orchestrator.fleet.observation import InFlight
 from orchestrator.fleet.record import FleetRecord
-from orchestrator.fleet.rollout import NO_ROLLOUT, RolloutState
+from orchestrator.fleet.rollout import NO_ROLLOUT, Bundle, RolloutState
 from orchestrator.planning.preflight import Finding, Level
-from orchestrator.planning.rollout_view import Progress, RelayProgress
+from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
+from tests.rollout_moments import bad_rollout, good_rollout
 from tests.rollout_views import (
     AT,
     BAKES,
@@ -43,6 +44,7 @@ FAILED = rollout_view(
     {**UNDER_WAY, RESTARTS: RelayProgress(Progress.GOES_BACK, "no progress for 15 min: replayed 40 %")},
     RolloutState.HALTED,
     because=f"{RESTARTS} made no progress for 15 min",
+    left=timedelta(),
 )
 
 FINDINGS = (
@@ -69,16 +71,57 @@ def draw(tree: Tree, width: int) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_tree_reads_well(width: int, golden: Callable[[str, str], None]) -> None:
-    trees = {
-        "under way": rollout_tree(rollout_view(), [make_order(1)]),
-        "halted": rollout_tree(FAILED),
-        "refused": rollout_tree(rollout_view({}, open_wave=None, findings=FINDINGS)),
-        "complete": rollout_tree(complete_view()),
-        "on twelve lines": rollout_tree(rollout_view(), most_rows=12),
+    good, bad = good_rollout(), bad_rollout()
+    views = {
+        "would begin": view_of(good.planned),
+        "refused": view_of(good.seen["refused"]),
+        "under way": view_of(good.seen["under way"]),
+        "goes back": view_of(bad.seen["goes back"]),
+        "halted": view_of(bad.seen["halted"]),
+        "complete": view_of(good.seen["complete"]),
     }
+    trees = {name: rollout_tree(view) for name, view in views.items()}
+    trees["under way, with an order, on twelve lines"] = rollout_tree(views["under way"], [make_order(1)], most_rows=12)
     text = "\n".join(f"# {name}\n" + "\n".join(draw(tree, width)) + "\n" for name, tree in trees.items())
     assert max(map(cell_len, text.splitlines())) <= width
     golden(f"rollout_tree_{width}.txt", text)
+
+
+def view_of(found: Round) -> RolloutView:
+    assert found.plan.rollout is not None
+    return found.plan.rollout
+
+
+def test_what_an_apply_thinks_up_has_begun_with_it() -> None:
+    view = view_of(good_rollout().planned)
+    assert draw(rollout_tree(view), 120)[0].startswith("rollout to 10.6.0: would begin, 20 relays in 6 waves, about ")
+    assert draw(rollout_tree(view, acting=True), 120)[0].startswith("rollout to 10.6.0: running, 0 of 20 done, about ")
+    assert rollout_json(view)["begun"] is False  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"version": "11.0.1"}, "rollout to 11.0.1: "),
+        ({"image": "ami-2"}, "rollout of another image on 11.0.1: "),
+        (
+            {"image": "ami-2", "instance_type": "large"},
+            "rollout of another image and another instance type on 11.0.1: ",
+        ),
+        ({"document": "{}"}, "rollout of changed files on 11.0.1: "),
+    ],
+)
+def test_a_rollout_is_named_by_what_changes(changes: dict[str, str], title: str) -> None:
+    before = Bundle("good", "10.7.1" if "version" in changes else "11.0.1", "ami-1", "small", "")
+    wish = replace(before, digest="wish", **changes)
+    view = rollout_view(record=rollout_record(good={"eu": "good"}, wish={"eu": "wish"}))
+    assert rollout_line(replace(view, bundles={"good": before, "wish": wish})).startswith(title)
+
+
+def test_the_way_back_is_named_so() -> None:
+    proven = Bundle("good", "11.0.1", "ami-1", "small", "")
+    view = rollout_view(record=rollout_record(good={"eu": "good"}, wish={"eu": "good"}), bundles={"good": proven})
+    assert rollout_line(view).startswith("rollout back to 11.0.1: ")
 
 
 @pytest.mark.parametrize("height", range(2, 30))
@@ -164,10 +207,16 @@ def test_brackets_are_text() -> None:
 # --- plan and status -------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_shows_the_waves_and_why_and_what_was_found(serving: Round, golden: Callable[[str, str], None]) -> None:
-    text = plan_text(with_rollout(serving, rollout_view(findings=FINDINGS)))
-    golden("rollout_plan.txt", text + "\n")
-    assert max(map(cell_len, text.splitlines())) <= 100
+def test_a_plan_shows_the_waves_and_why_and_what_was_found(golden: Callable[[str, str], None]) -> None:
+    good, bad = good_rollout(), bad_rollout()
+    plans = {"would begin": good.planned, "refused": good.seen["refused"], "halted": bad.seen["halted"]}
+    golden("rollout_plan.txt", "\n".join(f"# {name}\n{plan_text(found)}\n" for name, found in plans.items()))
+
+
+def test_why_a_rollout_stands_still_is_said_once_for_all_relays() -> None:
+    text = plan_text(bad_rollout().seen["halted"])
+    assert text.count("does not stay up") == 1
+    assert text.count("the rollout of 10.6.0 is halted; `rollout resume`") == 1
 
 
 def test_a_finding_names_the_confirmation_that_allows_it(serving: Round) -> None:
@@ -205,7 +254,7 @@ def test_one_line_tells_why_it_stands_still_and_no_time_left() -> None:
 def test_json_has_every_relay_under_its_wave(serving: Round) -> None:
     document = json.loads(json.dumps(rollout_json(rollout_view(record=rollout_record(), findings=FINDINGS))))
     assert document.keys() == {
-        "version", "state", "because", "target", "started_at", "since", "open_wave", "left_seconds", "out_at_most",
+        "version", "state", "because", "target", "started_at", "since", "open_wave", "begun", "left_seconds", "out_at_most",
         "waves", "beside", "findings",
     }  # fmt: skip
     assert [wave["title"] for wave in document["waves"]] == [wave.title for wave in WAVES]
