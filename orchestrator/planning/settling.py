@@ -98,7 +98,7 @@ def gets_on(told: Restart, look: Look) -> bool:
 def stays_down(footing: Footing, record: RolloutRecord, look: Look) -> bool:
     """Whether a relay is out, and nothing that it runs lets hope that it comes back: updating it costs nobody anything.
 
-    One that is full of consumers is not out for them. One that was on another chain before it was given what it runs is not
+    One that is full of consumers is not out for them; one that hangs with nobody connected is. One that was on another chain before it was given what it runs is not
     mended by anything else either, so it is no measure of that.
     """
     if footing.view.health is not Health.UNHEALTHY or footing.name in look.seen.in_flight:
@@ -107,9 +107,13 @@ def stays_down(footing: Footing, record: RolloutRecord, look: Look) -> bool:
     quarantine = look.record.evidence.quarantines.get(footing.name)
     if quarantine is not None:
         return told is None or quarantine.since >= told.at
+    metrics = footing.facts.metrics if footing.facts is not None else None
+    deserted = (
+        sighting is not None and sighting.verdict is not Verdict.OK and metrics is not None and metrics.inbound == 0
+    )
     stale = sighting is not None and sighting.verdict is Verdict.STALE_TIP
     comes = told is not None and told.served_at is None and told.digest == footing.runs and gets_on(told, look)
-    return not comes and (stale or not may_serve(footing.name, look.seen, footing.facts))
+    return not comes and (stale or deserted or not may_serve(footing.name, look.seen, footing.facts))
 
 
 def describe_span(span: timedelta) -> str:

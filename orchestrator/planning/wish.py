@@ -109,14 +109,20 @@ def _start(
 
 
 def _add_newcomers(rollout: Rollout, footings: Mapping[str, Footing], links: Links, look: Look) -> Rollout:
-    """Give relays that were launched meanwhile, on what was trusted then, waves of their own after the others."""
+    """Give relays that were launched meanwhile, on what was trusted then, waves of their own after the others.
+
+    Where there are none, nothing ran when it was wished for; what was started since on something else is as careful a matter.
+    """
     waved = {name for wave in rollout.waves for name in wave}
     newcomers = [f for f in footings.values() if f.runs and not f.arrived and f.name not in waved]
-    if not newcomers or not rollout.waves or rollout.state is RolloutState.COMPLETE:
+    if not newcomers or rollout.state is RolloutState.COMPLETE:
         return rollout
-    policy = look.spec.rollout.model_copy(update={"canaries": 0})
+    policy = look.spec.rollout
+    if rollout.waves or is_trusted(rollout):
+        policy = policy.model_copy(update={"canaries": 0})
     more = plan_waves([_slot_of(f) for f in newcomers], _count_relays(look), links, (), policy)
-    return replace(rollout, waves=(*rollout.waves, *more))
+    canaries = rollout.canaries if rollout.waves else min(policy.canaries, 1)
+    return replace(rollout, waves=(*rollout.waves, *more), canaries=canaries)
 
 
 def _slot_of(footing: Footing) -> Relay:

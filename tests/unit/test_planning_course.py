@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import Sighting, UnitState, Verdict
 from orchestrator.fleet.record import Quarantine
 from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
@@ -123,6 +124,14 @@ def test_without_canaries_who_is_down_anyway_goes_at_once() -> None:
 def test_who_is_full_of_consumers_is_not_down(verdict: Verdict) -> None:
     now = situation(fleet(DOWN), open_wave=1)
     assert EU2 not in allowed(now, sightings={EU2: Sighting(verdict)})
+
+
+@pytest.mark.parametrize(("inbound", "goes"), [(0, True), (1, False), (None, False)])
+def test_who_hangs_with_nobody_connected_is_down(inbound: int | None, goes: bool) -> None:
+    metrics = NodeMetrics("new", inbound=inbound)
+    hangs = footing(EU2, health=Health.UNHEALTHY, facts=make_facts(metrics=metrics))
+    now = situation(fleet(hangs), open_wave=1)
+    assert (EU2 in allowed(now, sightings={EU2: Sighting(Verdict.HANDSHAKE_TIMEOUT)})) is goes
 
 
 def test_who_stands_still_is_down_unless_it_was_just_restarted() -> None:

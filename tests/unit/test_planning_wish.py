@@ -276,6 +276,14 @@ def test_relays_that_came_meanwhile_have_waves_of_their_own_after_the_others() -
     assert again.rollout.waves == found.rollout.waves
 
 
+@pytest.mark.parametrize(("good", "canaries"), [({"eu": OLD, "us": OLD}, 1), ({"eu": NEW, "us": NEW}, 0)])
+def test_what_was_started_since_on_something_else_goes_in_waves_though_nothing_ran_at_first(good, canaries) -> None:
+    found = take_up(under_way(waves=(), canaries=0, good=good)).rollout
+    assert found.canaries == canaries
+    assert {name for wave in found.waves for name in wave} == fleet().keys()
+    assert len(found.waves[0]) == (1 if canaries else 2)
+
+
 def test_relays_that_nobody_wants_any_more_are_out_of_the_waves() -> None:
     left = {name: relay for name, relay in fleet().items() if name not in (EU3, US1)}
     assert list_wanted_waves(make_rollout(), left) == ((), (EU1,), *WAVES[2:])
