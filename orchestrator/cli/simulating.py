@@ -28,7 +28,7 @@ FINDINGS = 2
 @click.command(
     "simulate",
     short_help="Rehearse an apply in virtual time; touches nothing.",
-    epilog="Example: genesis-fleet --fleet inventory/lab/fleet.yaml simulate --upgrade 10.6.2",
+    epilog="Example: genesis-fleet simulate --upgrade 10.6.2 --scenario docs/scenario.yaml",
 )
 @click.option(
     "--upgrade", metavar="VERSION", help="Begin with the fleet serving as the file says, and upgrade it to this."
@@ -38,7 +38,7 @@ FINDINGS = 2
     "scenario_file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Faults that happen meanwhile, as YAML.",
+    help="Faults that happen meanwhile, as YAML: see docs/simulation.md.",
 )
 @click.option("--seed", type=int, help="Vary how long things take; the same seed, the same story.")
 @click.option("--confirm", multiple=True, metavar="NAME", help="Allow what a plan may not do unasked; may be repeated.")
@@ -52,7 +52,10 @@ def simulate_command(
     confirm: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Play what `apply` would do for this fleet file in a simulated world: story, duration, worst capacity, findings.
+    """Play what `apply` would do for this fleet file in a simulated world, and tell it as a story.
+
+    It tells who drains, restarts, serves again and settles, which wave opens, what fails, and how many serve; then how long
+    it took, how many served at worst, and what was found: what an independent oracle holds against it, and what waits in the end.
 
     Without --upgrade it begins with an empty world, else with a fleet that serves. No host and no cloud is asked, and
     the store is not read.
@@ -93,7 +96,7 @@ def drill_lines(drill: Drill) -> list[str]:
         *story_lines(drill.story, drill.wanted),
         "",
         f"{drill.ending} after {describe_time(timedelta(seconds=drill.seconds))}; {_describe_worst(drill)}",
-        *list_findings(drill),
+        *(list_findings(drill) or ["nothing was found"]),
     ]
 
 
@@ -141,7 +144,8 @@ def _describe_worst(drill: Drill) -> str:
     if worst is None:
         return f"the {drill.wanted} relays never served all at once"
     if not worst.out:
-        return f"all {drill.wanted} relays served all the time"
+        since = f"from {describe_time(timedelta(seconds=worst.seconds))} on" if worst.seconds else "all the time"
+        return f"all {drill.wanted} relays served {since}"
     out = ", ".join(abbreviate_names(worst.out))
     when = describe_time(timedelta(seconds=worst.seconds))
     return f"at worst {worst.serving} of {drill.wanted} relays served, first after {when} (out: {out})"

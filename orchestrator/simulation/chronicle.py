@@ -206,7 +206,8 @@ def _tell_relays(before: RolloutView | None, view: RolloutView, found: Round) ->
         again = earlier is None or earlier.at != told.at or earlier.served_at is None
         if told.served_at is not None and told.served_at == found.look.now and again:
             seconds = (told.served_at - told.at).total_seconds()
-            yield (relay,), f"serves again, {seconds:.0f} s after it was told to"
+            word = "serves" if told.replaced else "serves again"
+            yield (relay,), f"{word}, {seconds:.0f} s after it was told to"
     for relay, settling in sorted(now.settling.items() if view.state not in BACKWARD else ()):
         known = was.settling.get(relay)
         if settling.settled and not (known is not None and known.settled):
