@@ -57,11 +57,8 @@ def crowding(fleet: Fleet, count: int) -> Iterator[Crowd]:
 @contextmanager
 def slow_starts(fleet: Fleet, seconds: float) -> Iterator[None]:
     """Let every node of the fleet that starts meanwhile take so long to replay its chain, as a real one does."""
-    names = sorted(instance["name"] for instance in fleet.instances())
-    for name in names:
-        fleet.shell(name, f"systemctl set-environment {REPLAY}={seconds:g}")
+    fleet.shells(f"systemctl set-environment {REPLAY}={seconds:g}")
     try:
         yield
     finally:
-        for name in names:
-            fleet.shell(name, f"systemctl unset-environment {REPLAY}")
+        fleet.shells(f"systemctl unset-environment {REPLAY}")

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ BIN = ROOT / ".venv" / "bin"
 
 # Generous: what takes a second here takes ten on a host that does other things meanwhile.
 PATIENCE_SECONDS = 240
+MACHINES_AT_ONCE = 4
 SMALL = {"eu-central-1": 3, "us-east-1": 2}
 QUICK = {"rollout": {"retry_after": "1s"}, "controller": {"lease": "5s", "look_every": "1s"}}
 
@@ -216,15 +218,25 @@ class Fleet:
 
     def shell(self, name: str, script: str) -> str:
         """Run a script as root in a relay's machine, past network and SSH."""
-        done = run_in_machine(self.plan.lab, self.instance(name)["instance_id"], ["sh", "-euc", script])
-        assert done.returncode == 0, f"{name}: {script}: {done.stdout}{done.stderr}"
+        return self._run_in(self.instance(name), script)
+
+    def shells(self, script: str, names: Collection[str] | None = None) -> dict[str, str]:
+        """Run a script in the machines of these relays, or of all; what each of them said, by relay."""
+        instances = [i for i in self.instances() if names is None or i["name"] in names]
+        with ThreadPoolExecutor(MACHINES_AT_ONCE) as pool:
+            said = pool.map(lambda instance: self._run_in(instance, script), instances)
+            return {str(instance["name"]): each for instance, each in zip(instances, said, strict=True)}
+
+    def _run_in(self, instance: Mapping[str, Any], script: str) -> str:
+        done = run_in_machine(self.plan.lab, instance["instance_id"], ["sh", "-euc", script])
+        assert done.returncode == 0, f"{instance['name']}: {script}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
     @contextmanager
     def sampling(self) -> Iterator[list[int]]:
         """Probe all relays again and again meanwhile; tells how many served at each of these moments."""
         wire = make_wire(load_fleet(self.file))
-        targets = [ProbeTarget(name, relay["address"], 3001) for name, relay in self.relays().items()]
+        targets = [ProbeTarget(i["name"], i["addresses"][0], 3001) for i in self.instances()]
         samples: list[int] = []
         ended = threading.Event()
 

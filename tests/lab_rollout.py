@@ -96,7 +96,7 @@ def watching_outside(fleet: Fleet) -> Iterator[Outside]:
 
 def list_starts(fleet: Fleet) -> dict[str, list[float]]:
     """When each relay's node was started, in unix seconds, by its machine's journal."""
-    return {i["name"]: [float(at) for at in fleet.shell(i["name"], STARTS).split()] for i in fleet.instances()}
+    return {name: [float(at) for at in said.split()] for name, said in fleet.shells(STARTS).items()}
 
 
 def list_starts_since(fleet: Fleet, since: float) -> list[tuple[float, str]]:
@@ -106,9 +106,7 @@ def list_starts_since(fleet: Fleet, since: float) -> list[tuple[float, str]]:
 
 def links(fleet: Fleet) -> dict[str, str]:
     """The release that each host's link leads to."""
-    return {
-        i["name"]: fleet.shell(i["name"], "basename $(readlink /opt/cardano-node/current)") for i in fleet.instances()
-    }
+    return fleet.shells("basename $(readlink /opt/cardano-node/current)")
 
 
 def load_history(fleet: Fleet) -> tuple[RolloutEvent, ...]:

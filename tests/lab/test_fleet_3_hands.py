@@ -43,8 +43,7 @@ class Mended:
 
 def started(fleet: Fleet) -> dict[str, str]:
     """When each relay's node was started."""
-    show = "systemctl show cardano-node.service --property=ExecMainStartTimestampMonotonic --value"
-    return {i["name"]: fleet.shell(i["name"], show) for i in fleet.instances()}
+    return fleet.shells("systemctl show cardano-node.service --property=ExecMainStartTimestampMonotonic --value")
 
 
 @pytest.fixture(scope="module")

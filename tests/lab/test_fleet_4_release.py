@@ -35,13 +35,12 @@ dd if=/dev/zero of=/opt/cardano-node/ballast bs=64k status=none 2>/root/ballast.
 @pytest.fixture(scope="module", autouse=True)
 def without_the_new_release(serving: Fleet) -> None:
     """Hosts of a lab that was kept may have it from the last time."""
-    for instance in serving.instances():
-        serving.shell(instance["name"], f"rm -rf /opt/cardano-node/releases/{NEW}-*")
+    serving.shells(f"rm -rf /opt/cardano-node/releases/{NEW}-*")
 
 
 def states(fleet: Fleet) -> dict[str, str]:
     """What runs on each host, since when, and what lies beside it."""
-    return {i["name"]: fleet.shell(i["name"], STATE) for i in fleet.instances()}
+    return fleet.shells(STATE)
 
 
 def wanting_new(change: Callable[[dict[str, Any]], None] = lambda _build: None) -> Callable[[dict[str, Any]], None]:
