@@ -255,11 +255,12 @@ class Sighting:
     """Points that were asked about, each on its own, and answered."""
     has: frozenset[ChainPoint] = frozenset()
     """Those of them that are on this peer's chain."""
+    tip: ChainPoint | None = field(init=False, repr=False, compare=False)
+    """The tip as a point, None before the first block or without an answer."""
 
-    @property
-    def tip(self) -> ChainPoint | None:
-        """Return the tip as a point, None before the first block or without an answer."""
-        return None if self.tip_slot is None or self.tip_hash is None else ChainPoint(self.tip_slot, self.tip_hash)
+    def __post_init__(self) -> None:
+        told = None if self.tip_slot is None or self.tip_hash is None else ChainPoint(self.tip_slot, self.tip_hash)
+        object.__setattr__(self, "tip", told)
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------
