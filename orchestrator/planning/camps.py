@@ -61,15 +61,23 @@ class Camp:
 
     def points(self) -> frozenset[ChainPoint]:
         """Return the camp's chain: points that more than half of the members are known to have."""
-        held = Counter(point for member in self.members for point in member.has)
-        return frozenset(point for point, count in held.items() if count * 2 > len(self.members))
+        return self._list_of_most((member.has, None) for member in self.members)
 
     def rejected(self) -> frozenset[ChainPoint]:
         """Return what is certainly not the camp's chain: points that more than half of the members are past without having."""
-        lacked = Counter(
-            point for member in self.members for point in member.asked - member.has if point.slot <= member.tip.slot
-        )
-        return frozenset(point for point, count in lacked.items() if count * 2 > len(self.members))
+        return self._list_of_most((member.asked - member.has, member.tip.slot) for member in self.members)
+
+    def _list_of_most(self, told: Iterable[tuple[frozenset[ChainPoint], int | None]]) -> frozenset[ChainPoint]:
+        """Return the points, each up to its teller's slot, that more than half of the members tell.
+
+        Members of one camp mostly tell the very same: what is alike is counted once, with its number.
+        """
+        counts: Counter[ChainPoint] = Counter()
+        for (points, until), tellers in Counter(told).items():
+            for point in points:
+                if until is None or point.slot <= until:
+                    counts[point] += tellers
+        return frozenset(point for point, count in counts.items() if count * 2 > len(self.members))
 
 
 def make_witness(name: str, sighting: Sighting, *, partner: bool, release: str | None = None) -> Witness | None:
@@ -84,8 +92,8 @@ def make_witness(name: str, sighting: Sighting, *, partner: bool, release: str |
 
 def find_common(one: frozenset[ChainPoint], other: frozenset[ChainPoint], heights: Heights) -> ChainPoint | None:
     """Return the highest point that two chains share, None if they share none of those that are known."""
-    shared = [point for point in one & other if point in heights]
-    return max(shared, key=lambda point: (heights[point], point), default=None)
+    shared = [(heights[point], point) for point in one & other if point in heights]
+    return max(shared)[1] if shared else None
 
 
 def list_lacking(witness: Witness, points: frozenset[ChainPoint]) -> frozenset[ChainPoint]:
@@ -134,6 +142,8 @@ def find_parting(
 
 def is_apart(one: Witness, other: Witness, heights: Heights, fork_depth: int) -> bool:
     """Whether a witness is on another chain than another one, by more than a slot battle for certain."""
+    if one.has == other.has:
+        return False  # as nearly always: neither has what the other lacks
     parting = find_parting(one, other.has, list_lacking(other, one.has), heights)
     return parting is not None and parting.least_depth(one.block) > fork_depth
 

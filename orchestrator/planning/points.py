@@ -35,7 +35,7 @@ def note_points(
             continue
         tips.append(sighting.tip_block)
         before = points.get(sighting.tip, ShownPoint(sighting.tip, sighting.tip_block, now, frozenset()))
-        if len(before.shown_by) < MOST_NAMES:
+        if len(before.shown_by) < MOST_NAMES and name not in before.shown_by:
             before = replace(before, shown_by=before.shown_by | {name})
         points[sighting.tip] = before
     middle = median_low(tips) if tips else max((shown.block for shown in points.values()), default=0)
