@@ -19,7 +19,6 @@ from orchestrator.planning.replacing import is_other_kind, plan_replacement
 from orchestrator.planning.retries import why_not_retry
 from orchestrator.rendering.digest import compare_files
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
-from orchestrator.spec.model import FleetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def plan_step(
             view if view.health is Health.HEALTHY else replace(view, phase=Phase.PREPARING, reason=prepare.reason)
         )
         return preparing, _unless_waiting(prepare, "prepare", look)
-    view = _with_pending(view, facts, rendered, look.spec)
+    view = _with_pending(view, facts, rendered, look.wanted.versions)
     if is_other_kind(instance, goal.kind):
         return view, plan_replacement(slot, view, goal.kind, look, budget, planned)
     stage = _plan_stage(name, instance, facts, rendered) or (
@@ -79,17 +78,15 @@ def _plan_stage(name: str, instance: Instance, facts: HostFacts, rendered: Rende
     return Stage(name, instance, rendered, f"{what} is not staged")
 
 
-def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, spec: FleetSpec) -> RelayView:
+def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, versions: Mapping[str, str]) -> RelayView:
     """Compare the host with what was rendered; running digests tell what the node really started with."""
-    paths = compare_files(rendered.files, facts.files)
+    differing = compare_files(rendered, facts.files)
     # Owner and mode alone are put right beside a running node: only other content asks it to do something.
-    classes = {
-        file.path: file.change
-        for file in rendered.files
-        if (seen := facts.files.get(file.path)) is None or seen.sha256 != file.sha256
-    }
-    changes = [classes.get(path, ChangeClass.NONE) for path in paths]
-    drift = list(paths)
+    changes = [
+        file.change if (seen := facts.files.get(file.path)) is None or seen.sha256 != file.sha256 else ChangeClass.NONE
+        for file in differing
+    ]
+    drift = [file.path for file in differing]
     if facts.release != rendered.release.sha256:
         changes.append(ChangeClass.RESTART)
         drift.append("release")
@@ -113,7 +110,7 @@ def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, sp
         pending=max(changes) if changes else None,
         drift=tuple(drift),
         digest=None if changes else rendered.digest,
-        release=spec.list_versions().get(facts.release),
+        release=versions.get(facts.release),
     )
 
 

@@ -10,6 +10,11 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeDumper as SafeDumper
+except ImportError:  # pyyaml without libyaml: slower, and the same text
+    from yaml import SafeDumper  # type: ignore[assignment]
+
 
 def render_user_data(
     *,
@@ -70,7 +75,7 @@ class _Block(str):
     __slots__ = ()
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(SafeDumper):
     """Plain YAML without aliases, blocks for keys."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - pyyaml's signature
@@ -78,7 +83,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _represent_block(dumper: yaml.SafeDumper, block: _Block) -> yaml.ScalarNode:
+def _represent_block(dumper: _Dumper, block: _Block) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(block), style="|")
 
 

@@ -72,6 +72,10 @@ class RenderedRelay:
     network_digest: str = ""
     """The network folder whose genesis files config.json names."""
 
+    def __hash__(self) -> int:
+        # What follows from a relay is remembered by it, and asked for in every look: not by the texts of all its files.
+        return hash((self.relay, self.digest))
+
 
 @dataclass(frozen=True, slots=True)
 class Templates:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.rendering import layout
@@ -76,7 +77,12 @@ def inspect_variables(spec: FleetSpec) -> dict[str, Any]:
 
 def baseline_digest(spec: FleetSpec) -> str:
     """Return what `HostFacts.prepared` must be once a host has the present baseline: the same for all hosts of a fleet."""
-    baseline = [layout.USER, PACKAGES, layout.CHAIN_MOUNT, spec.cloud.kind]
+    return _baseline_digest(spec.cloud.kind)
+
+
+@lru_cache(maxsize=8)
+def _baseline_digest(cloud: str) -> str:
+    baseline = [layout.USER, PACKAGES, layout.CHAIN_MOUNT, cloud]
     return hashlib.sha256(json.dumps(baseline).encode()).hexdigest()
 
 

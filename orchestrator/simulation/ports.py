@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -21,7 +20,6 @@ from orchestrator.execution.ports import (
 )
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import (
-    FileState,
     HostView,
     Sighting,
     UnitState,
@@ -31,6 +29,7 @@ from orchestrator.fleet.observation import (
     WrongHostKey,
 )
 from orchestrator.rendering import layout
+from orchestrator.rendering.digest import file_state
 from orchestrator.simulation.machines import Effect, SimulatedHost
 from orchestrator.simulation.world import SLOW_TO_ANSWER, World
 
@@ -136,7 +135,7 @@ class SimulatedHosts:
         restarts = host.running_restart != digest or self._world.unit_state(host) is not UnitState.ACTIVE
         if restarts and variables["genesis_allowed_change"] != "restart":
             return HostFailed("simulated: this deploy would restart the node, and that was not planned; look again")
-        host.files = {f["path"]: _file_state(f["content"], f["owner"], f["group"], f["mode"]) for f in files}
+        host.files = {f["path"]: file_state(f["content"], f["owner"], f["group"], f["mode"]) for f in files}
         host.named = _named_addresses(next(f["content"] for f in files if f["path"] == layout.TOPOLOGY))
         host.release = release["sha256"]
         host.settings = _soft_limit(next(f["content"] for f in files if f["path"] == layout.NODE_CONFIG))
@@ -225,11 +224,6 @@ class SimulatedWire:
             asked=frozenset(told),
             has=chain.select_known(name, slot, told),
         )
-
-
-@lru_cache(maxsize=8192)
-def _file_state(content: str, owner: str, group: str, mode: str) -> FileState:
-    return FileState(hashlib.sha256(content.encode()).hexdigest(), owner, group, mode)
 
 
 @lru_cache(maxsize=512)

@@ -116,7 +116,7 @@ def test_a_topology_names_a_peer_snapshot_only_if_one_belongs_to_what_was_kept(w
 
 def test_going_back_and_forth_ends_where_it_began() -> None:
     forth = gone_back(gone_back(new(), old()), new())
-    assert compare_files(forth.files, file_states(new().files)) == ()
+    assert compare_files(forth, file_states(new().files)) == ()
     assert forth.digest == new().digest
 
 

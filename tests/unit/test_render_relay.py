@@ -104,7 +104,7 @@ def test_every_file_carries_the_change_class_of_its_path() -> None:
 
 def test_a_host_that_has_every_file_differs_in_nothing() -> None:
     relay = rendered()
-    assert compare_files(relay.files, file_states(relay.files)) == ()
+    assert compare_files(relay, file_states(relay.files)) == ()
 
 
 def test_absent_edited_and_unreadable_files_are_named() -> None:
@@ -114,7 +114,8 @@ def test_absent_edited_and_unreadable_files_are_named() -> None:
     seen[layout.TOPOLOGY] = replace(seen[layout.TOPOLOGY], sha256="00" * 32)
     seen[layout.NODE_CONFIG] = replace(seen[layout.NODE_CONFIG], mode="0600")
     seen["/etc/motd"] = FileState("00" * 32, "root", "root", "0644")
-    assert set(compare_files(relay.files, seen)) == {layout.SYSCTL, layout.TOPOLOGY, layout.NODE_CONFIG}
+    differing = {file.path for file in compare_files(relay, seen)}
+    assert differing == {layout.SYSCTL, layout.TOPOLOGY, layout.NODE_CONFIG}
 
 
 def test_an_undefined_value_names_template_and_value() -> None:
@@ -160,4 +161,4 @@ def test_a_relay_that_names_one_of_its_known_addresses_is_refused() -> None:
 
 
 def _differing(before, after) -> tuple[str, ...]:
-    return compare_files(after.files, file_states(before.files))
+    return tuple(file.path for file in compare_files(after, file_states(before.files)))
