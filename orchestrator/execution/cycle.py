@@ -59,7 +59,8 @@ def look_and_plan(
     if this were the operator's word already.
     """
     record = store.load()
-    record = replace(record, confirmed_retirements=record.confirmed_retirements | confirmed)
+    if confirmed:
+        record = replace(record, confirmed_retirements=record.confirmed_retirements | confirmed)
     if afresh:
         record = replace(record, attempts={})
     if pin is not None:

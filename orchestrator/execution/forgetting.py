@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from orchestrator.execution.ports import StorePort
 from orchestrator.fleet.record import Identity, LaunchIntent
-from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.launching import VISIBILITY
 from orchestrator.planning.look import GONE, Look
 
@@ -32,7 +31,7 @@ def forget_what_nobody_needs(store: StorePort, look: Look, confirmed: Sequence[I
 
 def _unlaunched(look: Look) -> list[LaunchIntent]:
     """List launches without an answer that nobody will repeat and of which nothing came: their region was looked at."""
-    wanted = {relay.name for relay in wanted_relays(look.spec)}
+    wanted = {relay.name for relay in look.wanted.relays}
     tokens = {instance.launch_token for instance in look.seen.cloud.instances}
     return [
         intent
@@ -51,7 +50,7 @@ def _vanished(look: Look) -> list[str]:
 
     One that is merely missing from a list keeps its key: forgotten too early, it could not be told from an impostor.
     """
-    wanted = {relay.name for relay in wanted_relays(look.spec)}
+    wanted = {relay.name for relay in look.wanted.relays}
     listed = {instance.instance_id for instance in look.seen.cloud.instances}
     living = {(i.relay, i.generation) for i in look.seen.cloud.instances if i.state not in GONE}
     return [

@@ -46,9 +46,9 @@ def _note_what_failed_before(wished: Wished, footings: Mapping[str, Footing], ju
     record, proven = wished.record, set(wished.rollout.good.values())
     failures = dict(record.failures)
     for name, footing in footings.items():
-        earlier = replace(footing, wish=footing.runs)
         if footing.arrived or not footing.runs or footing.runs in proven or footing.runs in failures:
             continue
+        earlier = replace(footing, wish=footing.runs)
         if (why := why_failed(earlier, record.restarts.get(name), judged, look)) is not None:
             version = look.record.bundles[footing.runs].version if footing.runs in look.record.bundles else ""
             failures[footing.runs] = Failure(footing.runs, version, name, why, look.now)

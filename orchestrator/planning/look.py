@@ -9,6 +9,7 @@ from datetime import datetime
 
 from orchestrator.fleet.observation import HostFacts, HostView, Instance, InstanceState, Observation, Volume
 from orchestrator.fleet.record import FleetRecord, LaunchIntent
+from orchestrator.fleet.relay import Relay, wanted_relays
 from orchestrator.planning.vantage import find_dark_regions
 from orchestrator.rendering.values import NetworkFiles, Templates
 from orchestrator.spec.model import FleetSpec
@@ -18,15 +19,21 @@ from orchestrator.spec.model import FleetSpec
 class Wanted:
     """What is wanted, whole: the fleet file, the network's files, the templates.
 
-    Its hash is computed once: what follows from it alone is remembered by it, and asked for in every look.
+    What every look asks of it anew is found once; its hash, too: what follows from it alone is remembered by it.
     """
 
     spec: FleetSpec
     network: NetworkFiles
     templates: Templates
+    relays: tuple[Relay, ...] = field(init=False, repr=False, compare=False)
+    """The slots that the fleet file asks for, by region and index."""
+    versions: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """Checksum of an archive → release, of all known releases."""
     fingerprint: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "relays", wanted_relays(self.spec))
+        object.__setattr__(self, "versions", self.spec.list_versions())
         # Frozen models with dictionaries in them have no hash of their own; equal ones have the same text.
         object.__setattr__(self, "fingerprint", hash((self.spec.model_dump_json(), self.network.digest)))
 

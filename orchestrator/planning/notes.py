@@ -28,7 +28,7 @@ def add_notes(view: RelayView, rendered: RenderedRelay, reachable: Mapping[str, 
     if view.phase is Phase.SYNCING:
         view = replace(view, reason=_explain_syncing(view.reason, facts, sighting, look))
     notes = tuple(note for note in _list_notes(facts, sighting, rendered, reachable, look) if note not in view.reason)
-    return replace(view, notes=notes)
+    return replace(view, notes=notes) if notes else view
 
 
 def _explain_syncing(reason: str, facts: HostFacts, sighting: Sighting, look: Look) -> str:

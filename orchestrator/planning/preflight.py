@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 
 from orchestrator.planning.findings import Finding as Finding  # noqa: PLC0414 - what this module returns
 from orchestrator.planning.findings import Level as Level  # noqa: PLC0414
 from orchestrator.planning.findings import count, sort_by_weight
+from orchestrator.planning.look import Wanted
 from orchestrator.planning.release_facts import release_numbers, why_no_way_back
 from orchestrator.planning.release_step import CHECKS, Step
 from orchestrator.rendering.values import NetworkFiles
@@ -26,12 +28,19 @@ MOST_OUT_PART = 3
 """With more than one relay in three out, the others are no measure for a canary, and have no room for its load."""
 
 
-def check_release_step(spec: FleetSpec, network: NetworkFiles, running: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Judge the step from what relays run (relay → release; who is not known is left out) to what is wanted.
+# Every look asks until the first relay is updated, which may wait for a confirmation or a partner.
+@lru_cache(maxsize=64)
+def check_wish(wanted: Wanted, running: tuple[str, ...]) -> tuple[Finding, ...]:
+    """Judge the step from the releases that relays run, each as often as relays run it, to what is wanted; see below."""
+    return check_release_step(wanted.spec, wanted.network, running)
+
+
+def check_release_step(spec: FleetSpec, network: NetworkFiles, running: Iterable[str]) -> tuple[Finding, ...]:
+    """Judge the step from the releases that relays run (of who is not known, none) to what is wanted.
 
     Refusals come first, then warnings. If all run what is wanted, or nobody is known to run anything, there is nothing to find.
     """
-    counts = Counter(running.values())
+    counts = Counter(running)
     others = sorted(counts.keys() - {spec.release}, key=lambda version: (release_numbers(version), version))
     if not others:
         return ()

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation
-from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.assembling import assemble_plan, hold_all
 from orchestrator.planning.assess import (
     Slot,
@@ -52,7 +51,7 @@ BUDGETED = ("restart", "stop")
 
 def plan_fleet(look: Look) -> Plan:
     """Decide the next step of every relay."""
-    relays = wanted_relays(look.spec)
+    relays = look.wanted.relays
     slots = list_slots(relays, look)
     judged = judge_chain(look, list_releases(slots, look))
     assessed = [assess_relay(slot, look) for slot in slots]

@@ -34,7 +34,7 @@ from orchestrator.planning.course import (
 from orchestrator.planning.footing import Footing, find_footings
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Kind, RelayView
-from orchestrator.planning.preflight import Finding, check_release_step
+from orchestrator.planning.preflight import Finding, check_wish
 from orchestrator.planning.settling import follow_restarts, gets_on
 from orchestrator.planning.trust import Judgement
 from orchestrator.planning.waves import Links
@@ -209,4 +209,4 @@ def _check_before(
     if any(name in footings and footings[name].arrived for wave in rollout.waves for name in wave):
         return ()
     running = {name: version for name, version in judged.evidence.releases.items() if name in footings}
-    return check_release_step(look.spec, look.wanted.network, running)
+    return check_wish(look.wanted, tuple(sorted(running.values())))

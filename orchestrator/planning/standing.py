@@ -17,7 +17,7 @@ LIVING = (Phase.SERVING, Phase.SYNCING, Phase.DEPLOYING, Phase.STAGING, Phase.PR
 
 def list_releases(slots: Iterable[Slot], look: Look) -> Mapping[str, str]:
     """Return relay → version behind its release link, as far as it is one of the fleet file's."""
-    versions = look.spec.list_versions()
+    versions = look.wanted.versions
     found: dict[str, str] = {}
     for slot in slots:
         facts = look.seen.hosts.get(slot.current.instance_id) if slot.current is not None else None

@@ -14,7 +14,6 @@ from enum import StrEnum
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.observation import Sighting, Verdict
 from orchestrator.fleet.record import Evidence, Quarantine, Suspicion
-from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.camps import (
     TOLD,
     Witness,
@@ -90,7 +89,7 @@ def judge_chain(look: Look, releases: Mapping[str, str]) -> Judgement:
         points=note_points(look.record.evidence.points, sightings, look.now, look.spec.trust.fork_depth),
         suspicions=suspicions,
         quarantines=quarantines,
-        releases={relay.name: releases[relay.name] for relay in wanted_relays(look.spec) if relay.name in releases},
+        releases={relay.name: releases[relay.name] for relay in look.wanted.relays if relay.name in releases},
     )
     all_stale = why_all_stale(look, sightings)
     return Judgement(
@@ -127,7 +126,7 @@ def _find_agreed_tip(court: Court) -> ChainPoint | None:
 def _list_suspicions(witnesses: Sequence[Witness], court: Court) -> Mapping[str, Suspicion]:
     """Return the suspicions after this look. Whoever cannot be judged this time has not cleared itself."""
     look = court.look
-    names = {relay.name for relay in wanted_relays(look.spec)} | {partner.name for partner in look.spec.partners}
+    names = {relay.name for relay in look.wanted.relays} | {partner.name for partner in look.spec.partners}
     born = {i.relay: i.launched_at for i in sorted(look.seen.cloud.instances, key=lambda i: i.generation)}
     before = {
         name: found
@@ -145,8 +144,7 @@ def _suspect(witness: Witness, before: Suspicion | None, court: Court) -> Suspic
     """Return the suspicion against a witness after this look, None if there is none."""
     if witness.name in court.against_pin:
         return before
-    common = find_common(witness.has, court.chain, court.heights)
-    if before is not None and _advanced(common, before.common):
+    if before is not None and _advanced(find_common(witness.has, court.chain, court.heights), before.common):
         before = None  # it has taken blocks of the others since: what was seen was a slot battle
     parting = find_parting(witness, court.chain, court.rejected, court.heights)
     if parting is None:
@@ -260,7 +258,7 @@ def _list_quarantines(court: Court, verdicts: Mapping[str, ChainVerdict]) -> Map
     partners = {partner.name for partner in look.spec.partners}
     # A fleet cannot take its own relays back on its own word: with everybody else silent, a fork agrees with itself.
     vouched = look.record.pin is not None or (court.reference is not None and bool(court.reference.partners))
-    known = look.record.evidence.quarantines.keys() & {relay.name for relay in wanted_relays(look.spec)}
+    known = look.record.evidence.quarantines.keys() & {relay.name for relay in look.wanted.relays}
     result: dict[str, Quarantine] = {}
     for name in sorted((verdicts.keys() | known) - partners):
         before = look.record.evidence.quarantines.get(name)

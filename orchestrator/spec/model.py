@@ -240,7 +240,8 @@ class FleetSpec(Model):
 
     def relay_count(self, region: str) -> int:
         """Return how many relays a region wants."""
-        return len(self.relay_numbers(region))
+        wanted = self.regions[region]
+        return len(self.relay_numbers(region)) if self.cloud.kind == "static" else wanted.count or 0
 
     def most_out(self) -> int:
         """Return how many relays of the fleet may be out at once."""
