@@ -159,7 +159,7 @@ class Machines:
 
     def peers_of(self, host: SimulatedHost) -> frozenset[str]:
         """Return the addresses that a node is connected with: relays alive that it names or that name it, and partners."""
-        mine = host.instance.address
+        mine, region, cut = host.instance.address, host.instance.region, self.faults.cut_regions
         ours = {other.instance.address: other for other in self.hosts.values() if other.instance.address is not None}
         relays = {
             address
@@ -167,10 +167,7 @@ class Machines:
             if other.node_started is not None
             and (address in host.named or mine in other.named)
             and other.instance.state is InstanceState.RUNNING
-            and (other.instance.region == host.instance.region or not self._is_cut(host, other))
+            and (other.instance.region == region or not (cut and (region in cut or other.instance.region in cut)))
         }
-        partners = host.named - ours.keys() if not self._is_cut(host) else frozenset()
+        partners = host.named - ours.keys() if region not in cut else frozenset()
         return frozenset(relays | partners)
-
-    def _is_cut(self, *hosts: SimulatedHost) -> bool:
-        return any(host.instance.region in self.faults.cut_regions for host in hosts)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from orchestrator.fleet.relay import wanted_relays
+from orchestrator.planning.look import Wanted
 from orchestrator.spec.model import FleetSpec
 
 
@@ -49,6 +51,12 @@ class Rules:
     by_region: bool = False
     progress_deadline: timedelta = timedelta(minutes=15)
     drain_time: timedelta | None = None
+
+
+@lru_cache(maxsize=64)  # asked whenever a controller begins, mostly for the file that is in force already
+def rules_of_file(wanted: Wanted, confirmed: frozenset[str], unverifiable: frozenset[str]) -> Rules:
+    """Return the rules of what a fleet file wants; see below."""
+    return rules_of(wanted.spec, confirmed, unverifiable)
 
 
 def rules_of(spec: FleetSpec, confirmed: frozenset[str], unverifiable: frozenset[str] = frozenset()) -> Rules:

@@ -18,7 +18,7 @@ from orchestrator.simulation.faults import Durations, Faults, ReleaseFault
 from orchestrator.simulation.fleets import BAD_RELEASES, FLEET, MISLABELLED, UNVERIFIABLE, FleetFile, make_wanted
 from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.oracle import Oracle
-from orchestrator.simulation.rules import Rules, rules_of
+from orchestrator.simulation.rules import Rules, rules_of_file
 from orchestrator.simulation.schedule import Crash
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import BEGINNING
@@ -127,8 +127,8 @@ class Stage:
     # --- what everything follows from --------------------------------------------------------------------------------
 
     def _rules(self) -> Rules:
-        spec = make_wanted(self._file, self._templates).spec
-        return rules_of(spec, self._confirmed, frozenset((UNVERIFIABLE | MISLABELLED).values()))
+        wanted = make_wanted(self._file, self._templates)
+        return rules_of_file(wanted, self._confirmed, frozenset((UNVERIFIABLE | MISLABELLED).values()))
 
     def _publish(self, names: frozenset[str]) -> None:
         self._oracle.note_published(names)

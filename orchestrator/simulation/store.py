@@ -55,12 +55,14 @@ class MemoryStore:
 
     def delete_attempts(self, relay: str, intent: str) -> None:
         """Forget failures after a success."""
-        attempts = {key: value for key, value in self._record.attempts.items() if key != (relay, intent)}
-        self._record = replace(self._record, attempts=attempts)
+        if (relay, intent) in self._record.attempts:
+            attempts = {key: value for key, value in self._record.attempts.items() if key != (relay, intent)}
+            self._record = replace(self._record, attempts=attempts)
 
     def delete_all_attempts(self) -> None:
         """Forget every failure."""
-        self._record = replace(self._record, attempts={})
+        if self._record.attempts:
+            self._record = replace(self._record, attempts={})
 
     def save_missed(self, missed_since: Mapping[str, datetime]) -> None:
         """Replace the times at which instances were first missed."""
@@ -131,7 +133,8 @@ class MemoryStore:
         renews = held and self._lease is not None
         token = self._lease.token if renews and self._lease else max(self._record.token, least_token) + 1
         self._lease = Lease(holder, token, until)
-        self._record = replace(self._record, token=token)
+        if token != self._record.token:
+            self._record = replace(self._record, token=token)
         return self._lease
 
     def check_lease(self, lease: Lease, now: datetime) -> None:

@@ -187,6 +187,7 @@ class World(Machines):
         unit, now = self.unit_state(host), self.clock.now()
         relay, told = host.instance.relay, host.reloaded_at
         runs = unit in RUNNING
+        restarts = self._count_restarts(host)
         return HostFacts(
             token=host.token,
             working=host.working,
@@ -201,13 +202,13 @@ class World(Machines):
             running_restart_digest=host.running_restart if runs else "",
             running_reload_digest=host.running_reload if runs else "",
             clean_marker=not runs and relay not in self.unclean,
-            detail=f"exit-code, {self._count_restarts(host)} restarts" if self.exits(host) else "",
+            detail=f"exit-code, {restarts} restarts" if self.exits(host) else "",
             peers=self.peers_of(host) if unit is UnitState.ACTIVE else None,
             metrics=self._metrics(host) if unit is UnitState.ACTIVE else None,
             metrics_missing="" if unit is UnitState.ACTIVE else "the node does not run",
             reload_logged=relay not in self.faults.deaf_to_reload if told is not None else None,
             reloaded_seconds_ago=(now - told).total_seconds() if told is not None else None,
-            restarts=self._count_restarts(host) if host.files else None,
+            restarts=restarts if host.files else None,
             started_seconds_ago=self._age(host),
         )
 
