@@ -65,7 +65,7 @@ def plan_fleet(look: Look) -> Plan:
     rendered = course.rendered
     reachable = find_reachable(look.seen, look.spec, look.now)
     views = {name: add_notes(view, rendered[name], reachable, look) for name, view in views.items()}
-    budget = replace(_count_budget(views, look), halted=judged.halted, gates=course.barred, exempt=course.going_back)
+    budget = replace(_count_budget(views, course, look), halted=judged.halted, gates=course.barred, exempt=course.going_back)
     budget = replace(budget, unstaged=_list_unstaged(slots, wish, course, look))
     out_before = len(budget.out)
     steps: list[Action | Hold] = []
@@ -197,6 +197,7 @@ def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[
 def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget, course: Course) -> list[Action | Hold]:
     """Waiting for the budget, or for one's turn, ends by itself only if one of those waited for is on its way."""
     moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in (*BUDGETED, UPDATE))}
+    moving |= course.withheld  # looks alone bring them back
     passes = bool(moving & (budget.out | budget.unstaged))
     waved = {name for wave in course.waves for name in wave}
     turn_comes = course.moving or bool(moving & waved)
@@ -212,8 +213,11 @@ def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget, course: Co
     return told
 
 
-def _count_budget(views: Mapping[str, RelayView], look: Look) -> Budget:
-    busy = {name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING}
+def _count_budget(views: Mapping[str, RelayView], course: Course, look: Look) -> Budget:
+    """Count who is out. Who serves again after its restart, but in too few looks to be published, is not back yet."""
+    told = course.record.restarts
+    busy = {name for name in views if name in course.withheld or (name in told and told[name].served_at is None)}
+    busy |= {name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING}
     busy |= look.record.rollout.draining.keys() & views.keys()
     for view in views.values():  # what a controller that died had begun goes on without it
         host = look.seen.hosts.get(view.instance.instance_id) if view.instance is not None else None
