@@ -70,7 +70,7 @@ def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> Roll
         version=rollout.version,
         state=rollout.state.value,
         because=rollout.because,
-        waves=describe_waves(replace(rollout, waves=course.waves), links, regions) if shown else (),
+        waves=describe_waves(replace(rollout, waves=course.waves), links, regions, look.spec.rollout) if shown else (),
         relays=relays,
         open_wave=course.open_wave if shown else None,
         left=_estimate(course, look),

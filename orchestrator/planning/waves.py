@@ -1,8 +1,8 @@
 """In which order a change goes through the fleet: canaries, then waves. Pure.
 
 Chosen once, when a rollout starts, and kept: relays that come and go meanwhile change nobody's turn. At most a third of a
-region, but at least one relay, goes in one wave, and neighbours in the mesh go in different waves where that can be had
-without going back on a choice.
+region (or what the policy says instead), but at least one relay, goes in one wave, and neighbours in the mesh go in different
+waves where that can be had without going back on a choice.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from orchestrator.fleet.relay import Relay
 from orchestrator.fleet.rollout import Rollout
 from orchestrator.planning.findings import count
 from orchestrator.planning.rollout_view import Wave
+from orchestrator.spec.fields import count_share
 from orchestrator.spec.policies import RolloutSpec
 
 SHARE_OF_A_REGION = 3
-"""One in this many relays of a region goes in one wave."""
+"""One in this many relays of a region goes in one wave, if the policy does not say how many."""
 
 Links = Mapping[str, Collection[str]]
 """Relay → those that it names, or that name it."""
@@ -38,9 +39,9 @@ def plan_waves(
     waves = [canaries] if canaries else []
     if policy.order == "by-region":
         for region in sorted(left, key=lambda region: (whole[region], region)):
-            waves += _spread({region: left[region]}, whole, links, first)
+            waves += _spread({region: left[region]}, whole, links, first, policy)
     else:
-        waves += _spread(left, whole, links, first)
+        waves += _spread(left, whole, links, first, policy)
     return tuple(waves)
 
 
@@ -54,26 +55,34 @@ def link_mesh(neighbours: Mapping[str, Sequence[str]]) -> Links:
     return links
 
 
-def describe_waves(rollout: Rollout, links: Links, regions: Mapping[str, str]) -> tuple[Wave, ...]:
+def describe_waves(rollout: Rollout, links: Links, regions: Mapping[str, str], policy: RolloutSpec) -> tuple[Wave, ...]:
     """Return the kept waves with a title, and why they are as they are. `regions` is relay → region."""
     described = []
     for index, names in enumerate(rollout.waves):
         canary = rollout.canaries > 0 and index == 0
         title = "canary" if canary else f"wave {index + 1 - rollout.canaries}"
-        described.append(Wave(title, names, _why(names, links, regions, canary=canary)))
+        described.append(Wave(title, names, _why(names, links, regions, policy, canary=canary)))
     return tuple(described)
 
 
-def _why(names: Sequence[str], links: Links, regions: Mapping[str, str], *, canary: bool) -> str:
+def _why(names: Sequence[str], links: Links, regions: Mapping[str, str], policy: RolloutSpec, *, canary: bool) -> str:
     if canary:
         return "goes first, where most others can stand in or where a failed release runs"
     touched = sorted({regions[name] for name in names if name in regions})
     where = touched[0] if len(touched) == 1 else f"{len(touched)} regions"
     pairs = sum(1 for name in names for other in links.get(name, ()) if other in names) // 2
     apart = f"{count(pairs, 'pair')} of neighbours could not be kept apart" if pairs else "no two are neighbours"
-    return (
-        f"at most a third of each of {where}; {apart}" if len(touched) != 1 else f"at most a third of {where}; {apart}"
-    )
+    return f"at most {_in_words(policy)} of {'' if len(touched) == 1 else 'each of '}{where}; {apart}"
+
+
+def _in_words(policy: RolloutSpec) -> str:
+    match policy.wave_share:
+        case None:
+            return "a third"
+        case int(number):
+            return count(number, "relay")
+        case share:
+            return share
 
 
 def _pick_canaries(
@@ -85,16 +94,21 @@ def _pick_canaries(
     return tuple(sorted(chosen))
 
 
+def _most_in_wave(relays: int, policy: RolloutSpec) -> int:
+    if policy.wave_share is None:
+        return max(1, relays // SHARE_OF_A_REGION)
+    return count_share(policy.wave_share, relays)
+
+
 def _spread(
-    left: Mapping[str, list[str]], whole: Mapping[str, int], links: Links, first: Collection[str]
+    left: Mapping[str, list[str]], whole: Mapping[str, int], links: Links, first: Collection[str], policy: RolloutSpec
 ) -> list[tuple[str, ...]]:
     waiting = {region: list(names) for region, names in left.items()}
     waves: list[tuple[str, ...]] = []
     while any(waiting.values()):
         chosen: list[str] = []
         for region, names in waiting.items():
-            share = max(1, whole[region] // SHARE_OF_A_REGION)
-            chosen += _take(names, share, frozenset(chosen), links, first)
+            chosen += _take(names, _most_in_wave(whole[region], policy), frozenset(chosen), links, first)
         waves.append(tuple(sorted(chosen)))
     return waves
 

@@ -12,6 +12,8 @@ from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.look import Wanted
 from orchestrator.spec.model import FleetSpec
 
+SHARE_OF_A_REGION = 3
+
 
 class Make(NamedTuple):
     """What a node is made with, as it can be read on its host."""
@@ -49,8 +51,20 @@ class Rules:
     canary_bake: timedelta = timedelta()
     bake: timedelta = timedelta()
     by_region: bool = False
+    wave_share: int | str | None = None
+    """Relays of a region that go in one wave: so many, or so many percent; None: a third."""
     progress_deadline: timedelta = timedelta(minutes=15)
     drain_time: timedelta | None = None
+
+    def most_in_wave(self, relays: int) -> int:
+        """Return how many of so many relays of a region may go in one wave."""
+        match self.wave_share:
+            case None:
+                return max(1, relays // SHARE_OF_A_REGION)
+            case int(number):
+                return number
+            case percent:
+                return max(1, relays * int(percent.rstrip("%")) // 100)
 
 
 @lru_cache(maxsize=64)  # asked whenever a controller begins, mostly for the file that is in force already
@@ -78,6 +92,7 @@ def rules_of(spec: FleetSpec, confirmed: frozenset[str], unverifiable: frozenset
         canary_bake=spec.rollout.canary_bake or timedelta(),
         bake=spec.rollout.bake or timedelta(),
         by_region=spec.rollout.order == "by-region",
+        wave_share=spec.rollout.wave_share,
         progress_deadline=spec.rollout.progress_deadline,
         drain_time=spec.rollout.drain_time,
     )

@@ -6,8 +6,8 @@ follows, whenever a relay is deployed with another make than it had:
 
 1. *Canaries.* A make is proven once every wanted relay that it was given to has served with it for `canary_bake` without a break, in
    looks that could tell. Until then at most `canaries` relays have it (without canaries: of those taken out of service for it, one wave's
-   worth, a third of each region and at least one; by region: of the largest). What the first relays of a fleet are made with needs no proof.
-2. *Waves.* Of the relays that were taken out of service for a make, at most a third of their region, but at least one, have not
+   worth, a third of each region (or its `wave_share`) and at least one; by region: of the largest). What the first relays of a fleet are made with needs no proof.
+2. *Waves.* Of the relays that were taken out of service for a make, at most a third of their region (or its `wave_share`), but at least one, have not
    served with it for `bake` without a break; by region, they are all of one region. A make that the whole fleet has served with
    before is free of that, and so are the way back to something else than the wish, and a relay that is down anyway.
 3. *Failures.* Once a relay has visibly failed for what its release does (below), nobody further is given that make, whatever the way,
@@ -33,8 +33,6 @@ from orchestrator.simulation.glance import Glance
 from orchestrator.simulation.machines import SimulatedHost
 from orchestrator.simulation.rules import Make, Rules
 from orchestrator.simulation.world import World
-
-SHARE_OF_A_REGION = 3
 
 LOOKS_TO_SEE = 4
 """In so many looks a failure was there to be seen before a controller is blamed for not having seen it."""
@@ -226,11 +224,11 @@ class WaveRules:
         return min(rules.canary_bake, rules.bake) if self._is_canary(relay, made, rules) else rules.bake
 
     def _wave_worth(self, rules: Rules) -> int:
-        shares = [self._share(region) for region in set(rules.wanted.values())]
+        shares = [self._share(region, rules) for region in set(rules.wanted.values())]
         return max(shares) if rules.by_region else sum(shares)
 
-    def _share(self, region: str) -> int:
-        return max(1, self.largest.get(region, 0) // SHARE_OF_A_REGION)
+    def _share(self, region: str, rules: Rules) -> int:
+        return rules.most_in_wave(self.largest.get(region, 0))
 
     def _judge_waves(self, relay: str, made: Make, rules: Rules) -> None:
         if made in self.whole or made not in rules.wish:
@@ -240,7 +238,7 @@ class WaveRules:
             name for name, (has, _) in self.taken.items() if has == made and name != relay and name in rules.wanted
         )
         here = [name for name in unbaked if rules.wanted[name] == region]
-        if len(here) >= self._share(region):
+        if len(here) >= self._share(region, rules):
             self.tell(
                 f"{relay} is taken for {self._name(made, rules)} though {', '.join(here)} of its region have not baked"
             )

@@ -29,6 +29,9 @@ class RolloutSpec(Model):
     """The same for each wave after them; null: not at all."""
     order: Literal["spread", "by-region"] = "spread"
     """spread: each wave takes some of every region; by-region: one region after another, the smallest first."""
+    wave_share: Share | None = None
+    """How many relays of one region go in one wave at most: a number, or a share, rounded down, at least one; null: a third. More than
+    a third is at the operator's risk: what a wave breaks, it breaks on all of them, and who is near has nowhere near to turn to."""
     healthy_looks: Annotated[int, Field(ge=1, le=100)] = 3
     """Looks in a row in which an updated relay must serve before it counts as back."""
     progress_deadline: Duration = timedelta(minutes=15)

@@ -66,6 +66,13 @@ def test_a_third_is_of_what_the_region_wants_and_not_of_what_is_left_to_update()
     assert waves(eu=2, whole={"eu": 6}, policy={"canaries": 0}) == ((EU1, EU2),)
 
 
+@pytest.mark.parametrize(("share", "most"), [(1, 1), (4, 4), ("33%", 1), ("50%", 3), ("100%", 6), ("1%", 1)])
+def test_as_many_of_a_region_go_in_one_wave_as_the_policy_says(share: int | str, most: int) -> None:
+    planned = waves(eu=6, us=6, policy={"canaries": 0, "wave_share": share})
+    assert [Counter(map(region_of, wave)) for wave in planned[:1]] == [{"eu": most, "us": most}]
+    assert sorted(name for wave in planned for name in wave) == sorted(relay.name for relay in relays(eu=6, us=6))
+
+
 @pytest.mark.parametrize("order", ["spread", "by-region"])
 def test_everybody_is_in_one_wave_and_no_wave_is_empty(order: str) -> None:
     planned = waves(ap=2, eu=7, us=4, policy={"order": order, "canaries": 2})
@@ -141,7 +148,7 @@ def test_the_order_of_regions_and_links_changes_nothing() -> None:
 def test_waves_are_told_by_what_they_are_and_why() -> None:
     rollout = make_rollout(waves=((EU3,), (EU1, US1), (EU2,)))
     regions = {EU1: "eu", EU2: "eu", EU3: "eu", US1: "us"}
-    told = describe_waves(rollout, link_mesh({EU1: (US1,)}), regions)
+    told = describe_waves(rollout, link_mesh({EU1: (US1,)}), regions, RolloutSpec())
     assert [(wave.title, wave.relays) for wave in told] == [
         ("canary", (EU3,)),
         ("wave 1", (EU1, US1)),
@@ -152,7 +159,16 @@ def test_waves_are_told_by_what_they_are_and_why() -> None:
     assert told[2].why == "at most a third of eu; no two are neighbours"
 
 
+@pytest.mark.parametrize(
+    ("share", "words"), [("50%", "50% of each of 2 regions"), (2, "2 relays of each of 2 regions")]
+)
+def test_the_share_of_a_region_is_told_as_the_policy_has_it(share: int | str, words: str) -> None:
+    rollout, policy = make_rollout(waves=((EU1, US1),), canaries=0), RolloutSpec(wave_share=share)
+    (told,) = describe_waves(rollout, {}, {EU1: "eu", US1: "us"}, policy)
+    assert told.why == f"at most {words}; no two are neighbours"
+
+
 def test_without_canaries_the_first_wave_is_called_the_first() -> None:
     rollout = make_rollout(waves=((EU1, US1), (EU2, US3)), canaries=0)
     regions = dict.fromkeys((EU1, EU2), "eu") | dict.fromkeys((US1, US3), "us")
-    assert [wave.title for wave in describe_waves(rollout, {}, regions)] == ["wave 1", "wave 2"]
+    assert [wave.title for wave in describe_waves(rollout, {}, regions, RolloutSpec())] == ["wave 1", "wave 2"]
