@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -25,11 +26,11 @@ FORKED, STALLED, HANGING, SATURATED, ELSEWHERE, SLOW = (
 )
 
 
-def fault(wide: Fleet, watch: Watch, relay: str, kind: str, *arguments: str) -> None:
-    """Tell a relay to do wrong, or `clear`."""
-    watch.guilty.add(relay)
-    ended = wide.run("lab", "fault", relay, kind, "--lab", "wide", *arguments)
-    assert ended.code == 0, ended.err
+def tell(wide: Fleet, watch: Watch, faults: Mapping[str, str]) -> None:
+    """Tell relays to do wrong, all at the same time; a fault that is in force already stays, and `clear` ends it."""
+    watch.guilty |= faults.keys()
+    telling = [wide.start("lab", "fault", relay, kind, "--lab", "wide") for relay, kind in faults.items()]
+    assert [ended.err for each in telling if (ended := each.end()).code != 0] == []
 
 
 def status(wide: Fleet) -> dict[str, Any]:
@@ -42,10 +43,8 @@ def relays(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {relay["name"]: relay for relay in document["relays"]}
 
 
-def settle(wide: Fleet, watch: Watch) -> None:
-    """Clear what was told to anybody, and let the fleet agree again: who comes back is the word of an apply."""
-    for relay in sorted(watch.guilty):
-        fault(wide, watch, relay, "clear")
+def settle(wide: Fleet) -> None:
+    """Let the fleet agree again: who comes back is the word of an apply."""
     wait_for(lambda: wide.apply().code == 0)
 
 
@@ -53,11 +52,14 @@ def block_of(watch: Watch, name: str) -> int:
     return watch.sightings[name].tip_block or 0
 
 
-def hosts_named(wide: Fleet, relay: str, addresses: dict[str, str]) -> set[str]:
-    """The relays that a relay's topology names, read on its machine."""
-    groups = json.loads(wide.shell(relay, f"cat {TOPOLOGY}"))["localRoots"]
-    named = {point["address"] for group in groups for point in group["accessPoints"]}
-    return {name for name, address in addresses.items() if address in named}
+def who_names(relay: str, wide: Fleet, addresses: Mapping[str, str]) -> set[str]:
+    """The relays whose topologies name a relay, read on their machines."""
+    return {name for name, text in wide.shells(f"cat {TOPOLOGY}").items() if addresses[relay] in _named_in(text)}
+
+
+def _named_in(topology: str) -> set[str]:
+    groups = json.loads(topology)["localRoots"]
+    return {point["address"] for group in groups for point in group["accessPoints"]}
 
 
 def test_twenty_relays_serve_agree_and_are_published(wide: Fleet, watch: Watch) -> None:
@@ -70,6 +72,15 @@ def test_twenty_relays_serve_agree_and_are_published(wide: Fleet, watch: Watch) 
     assert document["summary"]["warnings"] == []
     assert watch.guilty == set()
 
+
+FAULTS = {
+    FORKED: "fork",
+    STALLED: "stall",
+    HANGING: "hang",
+    SATURATED: "saturate",
+    ELSEWHERE: "wrong-magic",
+    SLOW: "slow",
+}
 
 EXPECTED = {
     FORKED: ("forked at slot", "depth"),
@@ -102,19 +113,11 @@ def is_true(watch: Watch, relay: str, block_before: int) -> bool:
 
 def test_each_fault_is_told_apart_and_named_by_the_first_status_after_it_shows(wide: Fleet, watch: Watch) -> None:
     before = block_of(watch, FORKED)
-    for relay, kind in (
-        (FORKED, "fork"),
-        (STALLED, "stall"),
-        (HANGING, "hang"),
-        (SATURATED, "saturate"),
-        (ELSEWHERE, "wrong-magic"),
-        (SLOW, "slow"),
-    ):
-        fault(wide, watch, relay, kind)
+    tell(wide, watch, FAULTS)
     late: dict[str, str] = {}
     named: set[str] = set()
 
-    def look() -> bool:
+    def look() -> Mapping[str, dict[str, Any]] | None:
         shown = {relay for relay in EXPECTED if is_true(watch, relay, before)}
         found = relays(status(wide))
         for relay in EXPECTED.keys() - named:
@@ -122,25 +125,25 @@ def test_each_fault_is_told_apart_and_named_by_the_first_status_after_it_shows(w
                 named.add(relay)
             elif relay in shown:
                 late[relay] = told_of(found[relay])
-        return named == EXPECTED.keys()
+        return found if named == EXPECTED.keys() else None
 
-    wait_for(look)
+    found = wait_for(look)
     assert not late
-    healthy = {name: relay for name, relay in relays(status(wide)).items() if name not in EXPECTED}
-    assert {relay["phase"] for relay in healthy.values()} == {"serving"}
-    settle(wide, watch)
+    assert {relay["phase"] for name, relay in found.items() if name not in EXPECTED} == {"serving"}
+    tell(wide, watch, dict.fromkeys(EXPECTED.keys() - {FORKED}, "clear"))
 
 
 def test_a_forked_relay_is_quarantined_while_nineteen_serve_and_its_neighbours_drop_it(
     wide: Fleet, watch: Watch
 ) -> None:
-    addresses = {name: relay["address"] for name, relay in wide.relays().items()}
-    started = {name: wide.shell(name, STARTED) for name in addresses}
-    neighbours = {name for name in addresses if FORKED in hosts_named(wide, name, addresses)}
+    tell(wide, watch, {FORKED: "fork"})
+    phases = dict.fromkeys(wide.relays(), "serving") | {FORKED: "quarantined"}
+    shown = wait_for(lambda: _if_in(phases, wide.relays()))
+    addresses = {name: relay["address"] for name, relay in shown.items()}
+    started = wide.shells(STARTED)
+    neighbours = who_names(FORKED, wide, addresses)
     assert neighbours
-    fault(wide, watch, FORKED, "fork")
     with wide.sampling() as samples:
-        wait_for(lambda: wide.relays()[FORKED]["phase"] == "quarantined")
         ended = wide.apply()
     assert ended.code == 2, ended.err
     found = relays(ended.document)
@@ -149,10 +152,15 @@ def test_a_forked_relay_is_quarantined_while_nineteen_serve_and_its_neighbours_d
     assert [name for name, relay in found.items() if not relay["published"]] == [FORKED]
     assert [name for name, relay in found.items() if relay["phase"] != "serving"] == [FORKED]
     assert min(samples) >= 19
-    assert not {name for name in addresses if FORKED in hosts_named(wide, name, addresses)}
-    assert {name: wide.shell(name, STARTED) for name in addresses} == started
-    settle(wide, watch)
-    assert {name for name in addresses if FORKED in hosts_named(wide, name, addresses)} == neighbours
+    assert not who_names(FORKED, wide, addresses)
+    assert wide.shells(STARTED) == started
+    tell(wide, watch, {FORKED: "clear"})
+    settle(wide)
+    assert who_names(FORKED, wide, addresses) == neighbours
+
+
+def _if_in(phases: Mapping[str, str], shown: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]] | None:
+    return shown if {name: relay["phase"] for name, relay in shown.items()} == phases else None
 
 
 def test_a_cut_region_leaves_the_rest_connected_and_following(wide: Fleet, watch: Watch) -> None:
@@ -170,7 +178,7 @@ def test_a_cut_region_leaves_the_rest_connected_and_following(wide: Fleet, watch
         assert not any(found[name]["published"] for name in gone)
     finally:
         assert wide.run("lab", "heal", region, "--lab", "wide").code == 0
-    settle(wide, watch)
+    settle(wide)
 
 
 def _dark(document: dict[str, Any], region: str) -> dict[str, Any] | None:
@@ -179,21 +187,20 @@ def _dark(document: dict[str, Any], region: str) -> dict[str, Any] | None:
 
 
 def test_a_joining_relay_reloads_the_few_whose_files_change_and_restarts_nobody(wide: Fleet) -> None:
-    names = sorted(wide.relays())
-    started = {name: wide.shell(name, STARTED) for name in names}
-    files = {name: wide.shell(name, f"sha256sum {TOPOLOGY}") for name in names}
+    started, files = wide.shells(STARTED), wide.shells(f"cat {TOPOLOGY}")
     began = int(time.time())
     wide.ask("PUT", f"quotas/{LAB_REGIONS[0]}", elastic_addresses=6)
     file = wide.variant("joined", lambda document: document["regions"][LAB_REGIONS[0]].update(count=6))
     ended = wide.converge(file=file)
     assert len(relays(ended.document)) == 21
-    changed = {name for name in names if wide.shell(name, f"sha256sum {TOPOLOGY}") != files[name]}
+    now = wide.shells(f"cat {TOPOLOGY}", started)
+    changed = {name for name in started if now[name] != files[name]}
     assert changed
     assert len(changed) <= 15
-    assert {name: wide.shell(name, STARTED) for name in names} == started
+    assert wide.shells(STARTED, started) == started
     since = f"journalctl -q -u cardano-node.service -o cat --since @{began}"
     count = f"{since} | grep -c 'Performing topology configuration update' || true"
-    told = {name for name in names if int(wide.shell(name, count)) > 0}
+    told = {name for name, times in wide.shells(count, started).items() if int(times) > 0}
     assert told == changed
     retired = wide.converge("--confirm", "retire:1")
     assert len(relays(retired.document)) == 20

@@ -17,7 +17,7 @@ KINDS = ("new-node", "relay", "block-producer", "tooling")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_consumer_bootstraps_with_the_topology_written_for_it(wide: Fleet, tmp_path: Path, kind: str) -> None:
-    addresses = sorted(relay["address"] for relay in wide.relays().values())
+    addresses = sorted(instance["addresses"][0] for instance in wide.instances())
     own = [] if kind == "new-node" else ["--local-root", f"{addresses[0]}:3001", "--local-root", f"{addresses[7]}:3001"]
     written = wide.run("topology", "consumer", "--for", kind, *own, "-o", str(tmp_path / "written"))
     assert written.code == 0, written.err
