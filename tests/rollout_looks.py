@@ -184,6 +184,7 @@ def situation(
     open_wave: int | None = 0,
     record: RolloutRecord | None = None,
     stopped: str | None = None,
+    passes: bool = False,
     bundles: Iterable[str] = (OLD, NEW),
     network: str = NETWORK,
     **changes: object,
@@ -195,7 +196,7 @@ def situation(
     made = wished(state, record, **changes)
     waves = tuple(tuple(name for name in wave if name in footings) for wave in made.rollout.waves)
     kept = {digest: make_bundle(digest) for digest in bundles}
-    return Situation(made, waves, open_wave, footings, kept, network, stopped)
+    return Situation(made, waves, open_wave, footings, kept, network, stopped, passes)
 
 
 def take_up(

@@ -24,8 +24,6 @@ from orchestrator.rendering.values import RenderedRelay
 PRESENT = (*ANSWERS, Verdict.NOT_ASKED)
 """Verdicts of a partner that is not visibly out."""
 
-PARTNERS_OUT = "partners are out: "
-
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -41,6 +39,8 @@ class Situation:
     """Of the network folder that hosts are given now."""
     stopped: str | None
     """Why nobody further is updated."""
+    passes: bool = False
+    """Whether that may end by itself."""
 
     def is_settled(self, name: str) -> bool:
         """Whether a relay has served out its bake."""
@@ -92,10 +92,16 @@ def why_stopped(wished: Wished, findings: Sequence[Finding], look: Look) -> str 
     refused = [f for f in findings if f.level is Level.REFUSES and f.name not in confirmed]
     if refused:
         return "; ".join(finding.text for finding in refused)
-    if is_trusted(rollout):
+    return None
+
+
+def why_partners_awaited(wished: Wished, look: Look) -> str | None:
+    """Return which partners are out, whom a rollout waits for; None if there are none, or it needs none."""
+    rollout = wished.rollout
+    if rollout.state is not RolloutState.RUNNING or not rollout.waves or is_trusted(rollout):
         return None
     out = list_partners_out(look)
-    return f"{PARTNERS_OUT}{', '.join(out)}" if out else None
+    return f"partners are out: {', '.join(out)}" if out else None
 
 
 def list_partners_out(look: Look) -> list[str]:
@@ -186,7 +192,7 @@ def is_moving(now: Situation) -> bool:
     if now.wished.rollout.state is not RolloutState.RUNNING:
         return False
     if now.stopped is not None:
-        return now.stopped.startswith(PARTNERS_OUT)
+        return now.passes
     settling = now.wished.record.settling
     return any(
         name in settling or (now.was_told(name) and now.footings[name].facts is not None)

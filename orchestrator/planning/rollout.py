@@ -29,6 +29,7 @@ from orchestrator.planning.course import (
     list_gates,
     list_withheld,
     pick_aim,
+    why_partners_awaited,
     why_stopped,
 )
 from orchestrator.planning.footing import Footing, find_footings
@@ -110,7 +111,8 @@ def steer_rollout(
     findings = _check_before(wished.rollout, footings, judged, look)
     bundles = keep_bundles(wished, footings, rendered, look)
     network = look.wanted.network.digest
-    now = Situation(wished, waves, open_wave, footings, bundles, network, why_stopped(wished, findings, look))
+    stopped, awaited = why_stopped(wished, findings, look), why_partners_awaited(wished, look)
+    now = Situation(wished, waves, open_wave, footings, bundles, network, stopped or awaited, passes=stopped is None)
     allowed = list_allowed(now, look)
     aims = {name: pick_aim(footing, now, allowed) for name, footing in footings.items()}
     gates = list_gates(now, aims, allowed)

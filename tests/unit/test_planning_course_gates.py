@@ -9,13 +9,13 @@ import pytest
 from orchestrator.fleet.observation import Sighting, Verdict
 from orchestrator.fleet.rollout import RolloutRecord, RolloutState
 from orchestrator.planning.course import (
-    PARTNERS_OUT,
     Situation,
     is_moving,
     list_allowed,
     list_gates,
     list_withheld,
     pick_aim,
+    why_partners_awaited,
     why_stopped,
 )
 from orchestrator.planning.plan import Health
@@ -145,13 +145,21 @@ def test_a_finding_without_a_name_cannot_be_confirmed() -> None:
     ],
 )
 def test_it_waits_while_a_partner_is_visibly_out(verdict: Verdict, waits: bool) -> None:
-    found = stopped(sightings={"alpha": Sighting(verdict), "beta": Sighting(Verdict.OK)})
-    assert found == (f"{PARTNERS_OUT}alpha" if waits else None)
+    look = make_look(sightings={"alpha": Sighting(verdict), "beta": Sighting(Verdict.OK)})
+    assert why_partners_awaited(wished(RUNNING), look) == ("partners are out: alpha" if waits else None)
 
 
-def test_the_way_back_to_what_was_proven_waits_for_no_partner_but_is_refused_like_any_other() -> None:
+@pytest.mark.parametrize(
+    ("state", "changes"),
+    [(PAUSED, {}), (COMPLETE, {}), (RUNNING, {"waves": ()}), (RUNNING, {"good": {"eu": NEW, "us": NEW}})],
+)
+def test_only_who_takes_new_risks_waits_for_partners(state: RolloutState, changes) -> None:
+    look = make_look(sightings={"alpha": Sighting(Verdict.REFUSED)})
+    assert why_partners_awaited(wished(state, **changes), look) is None
+
+
+def test_the_way_back_to_what_was_proven_is_refused_like_any_other() -> None:
     good = {"eu": NEW, "us": NEW}
-    assert stopped(good=good, sightings={"alpha": Sighting(Verdict.REFUSED)}) is None
     assert stopped(findings=[REFUSAL], good=good) == "it cannot go back"
 
 
@@ -166,7 +174,7 @@ def test_the_way_back_to_what_was_proven_waits_for_no_partner_but_is_refused_lik
         (situation(fleet(silent(EU3)), record=RolloutRecord(restarts=told(EU3))), False),
         (situation(record=RolloutRecord(settling={EU3: replace(settled(EU3)[EU3], settled=False)})), True),
         (situation(state=PAUSED, stopped="paused", record=RolloutRecord(restarts=told(EU3))), False),
-        (situation(stopped=f"{PARTNERS_OUT}alpha"), True),
+        (situation(stopped="partners are out", passes=True), True),
         (situation(stopped="it cannot go back"), False),
         (situation(open_wave=None), False),
     ],
