@@ -1,4 +1,4 @@
-"""`make bench`: measure deploys on the lab, probes on loopback and planning on paper, print tables. `--json` for machines."""
+"""`make bench`: measure deploys and an upgrade on the lab, probes on loopback and planning on paper, print tables. `--json` for machines."""
 
 from __future__ import annotations
 
@@ -24,12 +24,20 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of deploys and probes (default 5)")
     parser.add_argument("--slow-rounds", type=int, default=1, help="rounds with the role (default 1; minutes each)")
     parser.add_argument(
-        "--only", default="", help="`planning`, `probing`, `deploys`, or deploys whose names contain this, e.g. `our`"
+        "--only",
+        default="",
+        help="`planning`, `probing`, `upgrade`, `deploys`, or deploys whose names contain this, e.g. `our`",
     )
     parser.add_argument("--fleet", type=Path, default=FLEET)
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args()
-    deploys = () if asked.only in {"planning", "probing"} else measure_deploys(asked)
+    deploys = () if asked.only in {"planning", "probing", "upgrade"} else measure_deploys(asked)
+    upgrades: list[Any] = []
+    if asked.only in {"", "upgrade"}:
+        from benchmarks.upgrading import measure_upgrade
+
+        with running_lab(asked.fleet):
+            upgrades = measure_upgrade(asked.fleet, say)
     planning: list[Any] = []
     if asked.only in {"", "planning"}:
         from benchmarks.planning import measure_planning
@@ -47,6 +55,7 @@ def main() -> int:
         "deploys": deploy_document(deploys),
         "planning": planning_document(planning),
         "probing": probing_document(probing),
+        "upgrades": upgrades,
     }
     if asked.json:
         print(json.dumps(document, indent=2))

@@ -112,6 +112,18 @@ def print_report(document: dict[str, Any]) -> None:
             each = 1000 * row["seconds"] / row["relays"]
             print(f"{row['fleet']:16} {row['relays']:7} {row['seconds']:9.3f} {each:11.3f}  {row['growth']}")
     _print_probing(document["probing"])
+    _print_upgrades(document["upgrades"])
+
+
+def _print_upgrades(rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        print("\nupgrade of the whole fleet by one `apply`; least: what policy and a restart by hand allow")
+        print(f"{'':12} {'relays':>7} {'groups':>7} {'restart':>8} {'least':>8} {'seconds':>8}  ratio")
+    for row in rows:
+        print(
+            f"to {row['to']:9} {row['relays']:7} {row['groups']:7} {row['restart_seconds']:6.1f} s {row['least_seconds']:6.0f} s "
+            f"{row['seconds']:8.0f}  {row['ratio']:.2f}"
+        )
 
 
 def _print_probing(rows: Sequence[dict[str, Any]]) -> None:

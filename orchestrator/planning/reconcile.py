@@ -65,7 +65,9 @@ def plan_fleet(look: Look) -> Plan:
     rendered = course.rendered
     reachable = find_reachable(look.seen, look.spec, look.now)
     views = {name: add_notes(view, rendered[name], reachable, look) for name, view in views.items()}
-    budget = replace(_count_budget(views, course, look), halted=judged.halted, gates=course.barred, exempt=course.going_back)
+    budget = replace(
+        _count_budget(views, course, look), halted=judged.halted, gates=course.barred, exempt=course.going_back
+    )
     budget = replace(budget, unstaged=_list_unstaged(slots, wish, course, look))
     out_before = len(budget.out)
     steps: list[Action | Hold] = []
