@@ -1,5 +1,6 @@
-"""Two labs for all end-to-end tests, which leave their fleets serving for one another: a small one, and one of twenty relays.
+"""The labs of all end-to-end tests, whose modules leave their fleets serving for one another: small ones, and one of twenty relays.
 
+One process goes from lab to lab. Two processes share the labs out between them (`--numprocesses=2 --dist loadscope`).
 With GENESIS_TEST_LAB_KEEP set the labs and their fleets stay up and are taken up again: one test at a time is then quick.
 """
 
@@ -8,11 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from orchestrator.lab.cloud.places import LAB_REGIONS
 from orchestrator.lab.running import start_lab, stop_lab
@@ -21,8 +24,66 @@ from tests.lab_rollout import quicken_rollouts
 from tests.lab_watch import Watch, watching
 
 KEEP = "GENESIS_TEST_LAB_KEEP"
+TOLD = "told"
+
+# Hundreds of short commands are run here. Where the environment forbids compiled modules to be kept, each of them would
+# compile everything that it imports anew, for two seconds of a processor.
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+
 FOLDERS = Path("/var/lib/genesis-fleet/tests")
 NETWORK = ROOT / "inventory" / "lab" / "network"
+
+
+LONGEST_FIRST = ("trust", "fleet", "rollout")
+"""What takes longest begins first, so that two processes end at about the same time."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest begin first; the order within a lab stays."""
+    ranks = {family: rank for rank, family in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(family_of(item.nodeid), len(ranks)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    """Give all modules that share a lab to the same process, one after the other, where there are several."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    config.option.loadscopereorder = False
+    scheduler: object = LoadScopeScheduling(config, log)
+    setattr(scheduler, "_split_scope", lab_of)  # noqa: B010 (it is not typed)
+    return scheduler
+
+
+def lab_of(nodeid: str) -> str:
+    """Return the same word for all tests that share a lab."""
+    family = family_of(nodeid)
+    return module_of(nodeid) if family == "rollout" else family
+
+
+def family_of(nodeid: str) -> str:
+    """Return the first word of a module's name after `test`."""
+    return module_of(nodeid).removeprefix("test_").partition("_")[0]
+
+
+def module_of(nodeid: str) -> str:
+    """Return the name of a test's module."""
+    return Path(nodeid.partition("::")[0]).stem
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have to tell, whether they failed or not."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for what, text in report.user_properties:
+                if what == TOLD and report.when == "call":
+                    terminalreporter.line(text)
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Have something printed at the end of the run; what a test prints itself is lost in a process of its own."""
+    return partial(record_property, TOLD)
 
 
 @contextmanager
@@ -45,7 +106,7 @@ def hold_fleet(lab: str, counts: Mapping[str, int], network: Path = NETWORK) -> 
 
 
 class Stage:
-    """One lab at a time: a host's inotify instances are enough for twenty machines, and its processors for fewer."""
+    """One lab at a time in each process: the machines of two are as many as a host has inotify instances for."""
 
     def __init__(self) -> None:
         self._present: dict[str, tuple[ExitStack, Fleet]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab_crowd import Crowd, crowding, slow_starts
+from tests.lab_crowd import crowding, slow_starts
 from tests.lab_fleet import Fleet, wait_for
 from tests.lab_watch import Watch
 
@@ -32,17 +32,6 @@ def slow(wide: Fleet) -> Iterator[Fleet]:
         yield wide
 
 
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Crowd, list[int]], None]:
-    """Print what consumers and probes saw, whether the test fails or not."""
-
-    def tell_of(what: str, crowd: Crowd, samples: list[int]) -> None:
-        with capsys.disabled():
-            print(f"\n{CONSUMERS} consumers during {what}: {crowd.words}; relays serving: {min(samples)} or more")
-
-    return tell_of
-
-
 def wish(release: str, policy: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     """Return the edit of the fleet file that asks for a release, to be rolled out so."""
 
@@ -54,13 +43,13 @@ def wish(release: str, policy: dict[str, Any]) -> Callable[[dict[str, Any]], Non
 
 
 def test_a_hundred_consumers_do_not_notice_an_upgrade_of_twenty_relays(
-    slow: Fleet, watch: Watch, tell: Callable[[str, Crowd, list[int]], None]
+    slow: Fleet, watch: Watch, tell: Callable[[str], None]
 ) -> None:
     began = watch.looks
     file = slow.variant("careful", wish("10.6.2", CAREFUL))
     with crowding(slow, CONSUMERS) as crowd, slow.sampling() as samples:
         ended = slow.converge(file=file)
-    tell("an upgrade", crowd, samples)
+    tell(f"{CONSUMERS} consumers during an upgrade: {crowd.words}; relays serving: {min(samples)} or more")
     assert crowd.saw["failed"] == 0, crowd.reasons
     assert crowd.saw["bootstrapped"] >= CONSUMERS
     assert min(samples) >= RELAYS - MOST_OUT
