@@ -4,6 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses=2
 export PYTHONUNBUFFERED := 1
+# Where this is set to something, every command compiles everything that it imports anew: two seconds each, hundreds of times.
+export PYTHONDONTWRITEBYTECODE :=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ demo-down: ## remove every process, mount, bridge and namespace of the demo
 
 test: setup ## install what it needs and run everything: checks, unit, property, contract and lab tests, the wheel
 	@$(PYTEST) -q $(SIDE_BY_SIDE) -m "not lab" --durations=5
-	@$(PYTEST) -m lab --durations=10
+	@$(PYTEST) tests/lab $(SIDE_BY_SIDE) --dist=loadscope -m lab --durations=10
 
 test-quick: setup ## the same without the lab's machines
 	@$(PYTEST) -q $(SIDE_BY_SIDE) -m "not lab" --durations=5
