@@ -17,12 +17,16 @@ from orchestrator.planning.footing import Footing, lend_bundles, make_bundle
 from orchestrator.planning.look import Look
 from orchestrator.planning.preflight import Finding, Level, can_go_back
 from orchestrator.planning.settling import stays_down
-from orchestrator.planning.wished import BACKWARD, Wished, is_trusted
+from orchestrator.planning.wished import BACKWARD, Wished, is_settled, is_trusted
 from orchestrator.rendering.bundle import parse_bundle, render_bundle
 from orchestrator.rendering.values import RenderedRelay
 
 PRESENT = (*ANSWERS, Verdict.NOT_ASKED)
 """Verdicts of a partner that is not visibly out."""
+
+
+PARTNER_OUT = "partner-out:"
+"""What the confirmations are called that let a rollout go on without a partner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,6 @@ class Situation:
     """Why nobody further is updated."""
     passes: bool = False
     """Whether that may end by itself."""
-
-    def is_settled(self, name: str) -> bool:
-        """Whether a relay has served out its bake."""
-        found = self.wished.record.settling.get(name)
-        return found is not None and found.settled
 
     def was_told(self, name: str) -> bool:
         """Whether a relay was told to restart with the wish."""
@@ -100,8 +99,12 @@ def why_partners_awaited(wished: Wished, look: Look) -> str | None:
     rollout = wished.rollout
     if rollout.state is not RolloutState.RUNNING or not rollout.waves or is_trusted(rollout):
         return None
-    out = list_partners_out(look)
-    return f"partners are out: {', '.join(out)}" if out else None
+    confirmed = look.record.confirmed_retirements
+    out = [name for name in list_partners_out(look) if f"{PARTNER_OUT}{name}" not in confirmed]
+    if not out:
+        return None
+    allow = " ".join(f"--confirm {PARTNER_OUT}{name}" for name in out)
+    return f"partners are out: {', '.join(out)}; `{allow}` goes on without"
 
 
 def list_partners_out(look: Look) -> list[str]:
@@ -198,7 +201,7 @@ def is_moving(now: Situation) -> bool:
         name in settling or (now.was_told(name) and now.footings[name].facts is not None)
         for wave in now.waves
         for name in wave
-        if not now.is_settled(name)
+        if not is_settled(name, now.wished.record.settling)
     )
 
 
@@ -214,7 +217,7 @@ def list_withheld(now: Situation, look: Look) -> frozenset[str]:
         name
         for wave in now.waves
         for name in wave
-        if now.was_told(name) and now.footings[name].arrived and not now.is_settled(name)
+        if now.was_told(name) and now.footings[name].arrived and not is_settled(name, now.wished.record.settling)
         if name not in settling or settling[name].looks < look.spec.rollout.healthy_looks
     )
 
@@ -237,5 +240,5 @@ def _why_waits(name: str, now: Situation) -> str:
     if now.open_wave is None or name in rollout.failed:
         return f"it failed on {rollout.version}, and nothing is known that it could go back to"
     title = "the canary" if rollout.canaries and now.open_wave == 0 else f"wave {now.open_wave + 1 - rollout.canaries}"
-    waiting = [other for other in now.waves[now.open_wave] if not now.is_settled(other)]
+    waiting = [other for other in now.waves[now.open_wave] if not is_settled(other, now.wished.record.settling)]
     return f"its turn comes after {title} ({name_some(waiting)})"

@@ -40,7 +40,7 @@ from orchestrator.planning.settling import follow_restarts, gets_on
 from orchestrator.planning.trust import Judgement
 from orchestrator.planning.waves import Links
 from orchestrator.planning.wish import take_up_wish
-from orchestrator.planning.wished import Wished, find_open_wave, list_wanted_waves
+from orchestrator.planning.wished import Wished, find_open_wave, is_settled, list_wanted_waves
 from orchestrator.rendering.bundle import apply_bundle
 from orchestrator.rendering.values import RenderedRelay
 
@@ -180,7 +180,7 @@ def _end(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, 
         return wished
     careful = {name for wave in waves for name in wave}
     there = all(f.arrived and f.healthy and f.name not in look.seen.in_flight for f in footings.values())
-    if not footings or not there or not all(name in settling and settling[name].settled for name in careful):
+    if not footings or not there or not all(is_settled(name, settling) for name in careful):
         return wished
     if rollout.waves:
         return wished.turn(RolloutState.COMPLETE, "", "complete", look)

@@ -19,7 +19,7 @@ from orchestrator.planning.rollout import Course, note_restarts
 from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
 from orchestrator.planning.settling import bake_time, describe_span, list_others, typical_restart
 from orchestrator.planning.waves import Links, describe_waves
-from orchestrator.planning.wished import is_trusted
+from orchestrator.planning.wished import is_settled, is_trusted
 from orchestrator.rendering.values import ChangeClass
 
 UPDATE = "update"
@@ -150,7 +150,7 @@ def _estimate(course: Course, look: Look) -> timedelta:
     restart = typical_restart(course.record, RESTART) + (policy.drain_time or timedelta())
     left = timedelta()
     for index, wave in enumerate(course.waves):
-        todo = [name for name in wave if not _is_settled(name, course)]
+        todo = [name for name in wave if not is_settled(name, course.record.settling)]
         if not todo:
             continue
         bake = None if is_trusted(course.rollout) else bake_time(todo[0], course.waves, course.rollout.canaries, look)
@@ -165,8 +165,3 @@ def _estimate(course: Course, look: Look) -> timedelta:
 def _most_at_once(wave: tuple[str, ...], footings: Mapping[str, Footing], look: Look) -> int:
     regions = {footings[name].region for name in wave}
     return max(1, sum(min(look.spec.most_out_in(r), sum(footings[n].region == r for n in wave)) for r in regions))
-
-
-def _is_settled(name: str, course: Course) -> bool:
-    found = course.record.settling.get(name)
-    return found is not None and found.settled

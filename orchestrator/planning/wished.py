@@ -45,9 +45,15 @@ def list_wanted_waves(rollout: Rollout, footings: Mapping[str, Footing]) -> tupl
     return tuple(tuple(name for name in wave if name in footings) for wave in rollout.waves)
 
 
+def is_settled(name: str, settling: Mapping[str, Settling]) -> bool:
+    """Whether a relay has served out its bake."""
+    found = settling.get(name)
+    return found is not None and found.settled
+
+
 def find_open_wave(waves: Sequence[Sequence[str]], settling: Mapping[str, Settling]) -> int | None:
     """Return the first wave in which somebody has not settled; None if all have."""
     for index, wave in enumerate(waves):
-        if not all(name in settling and settling[name].settled for name in wave):
+        if not all(is_settled(name, settling) for name in wave):
             return index
     return None

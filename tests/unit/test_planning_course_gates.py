@@ -120,6 +120,8 @@ def test_each_state_says_why_nobody_further_is_updated(state: RolloutState, text
     assert found is None if text is None else (found or "").startswith(text)
 
 
+WITHOUT_ALPHA = "partners are out: alpha; `--confirm partner-out:alpha` goes on without"
+
 REFUSAL = Finding(Level.REFUSES, "no-way-back:10.6.0", "it cannot go back")
 
 
@@ -146,7 +148,13 @@ def test_a_finding_without_a_name_cannot_be_confirmed() -> None:
 )
 def test_it_waits_while_a_partner_is_visibly_out(verdict: Verdict, waits: bool) -> None:
     look = make_look(sightings={"alpha": Sighting(verdict), "beta": Sighting(Verdict.OK)})
-    assert why_partners_awaited(wished(RUNNING), look) == ("partners are out: alpha" if waits else None)
+    assert why_partners_awaited(wished(RUNNING), look) == (WITHOUT_ALPHA if waits else None)
+
+
+def test_an_operator_can_let_it_go_on_without_a_partner() -> None:
+    sightings = {"alpha": Sighting(Verdict.REFUSED), "beta": Sighting(Verdict.REFUSED)}
+    look = make_look(sightings=sightings, confirmed=["partner-out:beta"])
+    assert why_partners_awaited(wished(RUNNING), look) == WITHOUT_ALPHA
 
 
 @pytest.mark.parametrize(
