@@ -45,7 +45,8 @@ BIN = ROOT / ".venv" / "bin"
 PATIENCE_SECONDS = 240
 MACHINES_AT_ONCE = 4
 SMALL = {"eu-central-1": 3, "us-east-1": 2}
-QUICK = {"rollout": {"retry_after": "1s"}, "controller": {"lease": "5s", "look_every": "1s"}}
+# Relays stay connected to a relay that drains, so that it always takes until the deadline.
+QUICK = {"rollout": {"retry_after": "1s", "drain_deadline": "6s"}, "controller": {"lease": "5s", "look_every": "1s"}}
 
 
 def wait_for(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
