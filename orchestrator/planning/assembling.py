@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.fleet.observation import Observation, Verdict
-from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.assess import is_missed_briefly
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import estimate_time
@@ -52,7 +51,7 @@ def assemble_plan(
     published = pick_published(views, judged, look, frozen=frozen) - draining - withheld - taken
     named = {view.name for view in views}
     return Plan(
-        relays=_sorted(replace(_with_tip(v, look.seen), published=v.name in published) for v in views),
+        relays=_sorted(_complete(view, look.seen, published) for view in views),
         actions=actions,
         holds=holds,
         warnings=(
@@ -94,15 +93,16 @@ def _dark_warnings(dark: frozenset[str]) -> Iterable[str]:
 
 def _floor_warning(published: frozenset[str], look: Look) -> tuple[str, ...]:
     """Warn of too few, unless the fleet is only about to begin."""
-    below = why_below_floor(len(published), len(wanted_relays(look.spec)), look.spec)
+    below = why_below_floor(len(published), len(look.wanted.relays), look.spec)
     return (below,) if below is not None and look.record.evidence.published else ()
 
 
-def _with_tip(view: RelayView, seen: Observation) -> RelayView:
-    sighting = seen.sightings.get(view.name)
+def _complete(view: RelayView, seen: Observation, published: frozenset[str]) -> RelayView:
+    """Return the view with its tip, and whether consumers are to find it."""
+    sighting, is_published = seen.sightings.get(view.name), view.name in published
     if sighting is None:
-        return view
-    return replace(view, tip_slot=sighting.tip_slot, tip_age_seconds=sighting.tip_age_seconds)
+        return replace(view, published=is_published)
+    return replace(view, tip_slot=sighting.tip_slot, tip_age_seconds=sighting.tip_age_seconds, published=is_published)
 
 
 def _warnings(seen: Observation) -> tuple[str, ...]:

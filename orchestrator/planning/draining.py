@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from orchestrator.fleet.observation import HostFacts, HostView, Verdict
-from orchestrator.fleet.relay import wanted_relays
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Stop
 
@@ -50,7 +49,7 @@ def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, da
     hosts, instances = look.seen.hosts, look.seen.cloud.instances
     busy = {name for name, work in look.seen.in_flight.items() if work.disturbs}
     busy |= {i.relay for i in instances if _is_disturbed(hosts.get(i.instance_id))}
-    there = {relay.name for relay in wanted_relays(look.spec)} | {i.relay for i in instances}
+    there = {relay.name for relay in look.wanted.relays} | {i.relay for i in instances}
     silent = there - _name_answering(look)
     names = {*_name_draining(steps, before), *(before.keys() & (busy | silent))}
     return {name: before.get(name, out.get(name, look.now)) for name in sorted(names)}

@@ -91,15 +91,13 @@ class Look:
     seen: Observation
     record: FleetRecord
     now: datetime
+    spec: FleetSpec = field(init=False, repr=False, compare=False)
+    """The fleet file."""
     by: Lookups = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "spec", self.wanted.spec)
         object.__setattr__(self, "by", find_lookups(self.seen, self.record))
-
-    @property
-    def spec(self) -> FleetSpec:
-        """The fleet file."""
-        return self.wanted.spec
 
 
 def tally(instances: Iterable[Instance], hosts: Mapping[str, HostView]) -> Tally:
