@@ -1,4 +1,4 @@
-"""`make bench`: measure deploys and an upgrade on the lab, probes on loopback and planning on paper, print tables. `--json` for machines."""
+"""`make bench`: deploys and an upgrade on the lab, probes on loopback, planning and the simulation in memory. `--json` for machines."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FLEET = Path(__file__).resolve().parent.parent / "inventory" / "lab" / "fleet.ya
 def main() -> int:
     """Measure what was asked for and print it to stdout; progress goes to stderr."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of deploys and probes (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of deploys, probes and simulation (default 5)")
     parser.add_argument("--slow-rounds", type=int, default=1, help="rounds with the role (default 1; minutes each)")
     parser.add_argument(
         "--only",
         default="",
-        help="`planning`, `probing`, `upgrade`, `deploys`, or deploys whose names contain this, e.g. `our`",
+        help="`planning`, `simulation`, `probing`, `upgrade`, `deploys`, or deploys whose names contain this, e.g. `our`",
     )
     parser.add_argument("--fleet", type=Path, default=FLEET)
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args()
-    deploys = () if asked.only in {"planning", "probing", "upgrade"} else measure_deploys(asked)
+    deploys = () if asked.only in {"planning", "simulation", "probing", "upgrade"} else measure_deploys(asked)
     upgrades: list[Any] = []
     if asked.only in {"", "upgrade"}:
         from benchmarks.upgrading import measure_upgrade
@@ -43,6 +43,11 @@ def main() -> int:
         from benchmarks.planning import measure_planning
 
         planning = measure_planning(asked.fleet, say)
+    simulation: dict[str, Any] = {}
+    if asked.only in {"", "simulation"}:
+        from benchmarks.simulating import measure_simulation
+
+        simulation = measure_simulation(asked.rounds, say)
     probing: list[Any] = []
     if asked.only in {"", "probing"}:
         from benchmarks.probing import measure_probing
@@ -54,6 +59,7 @@ def main() -> int:
         "slow_rounds": asked.slow_rounds,
         "deploys": deploy_document(deploys),
         "planning": planning_document(planning),
+        "simulation": simulation,
         "probing": probing_document(probing),
         "upgrades": upgrades,
     }

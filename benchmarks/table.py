@@ -111,6 +111,11 @@ def print_report(document: dict[str, Any]) -> None:
         for row in document["planning"]:
             each = 1000 * row["seconds"] / row["relays"]
             print(f"{row['fleet']:16} {row['relays']:7} {row['seconds']:9.3f} {each:11.3f}  {row['growth']}")
+    if row := document["simulation"]:
+        print(
+            f"\nsimulation, {row['seeds']} schedules in one process: {row['steps']} steps in {row['seconds']:.1f} s of processor "
+            f"time, {row['steps_a_second']} steps a second"
+        )
     _print_probing(document["probing"])
     _print_upgrades(document["upgrades"])
 
