@@ -26,7 +26,7 @@ from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import plan_mesh, relay_addresses, render_mesh
 from orchestrator.planning.notes import add_notes
-from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Launch, Phase, Plan, RelayView, Stop
+from orchestrator.planning.plan import DISTURBING, Action, Deploy, Health, Hold, Launch, Phase, Plan, RelayView, Stop
 from orchestrator.planning.reload_notes import find_reachable, why_reload_not_taken
 from orchestrator.planning.replacing import is_other_kind, plan_idle_successor
 from orchestrator.planning.retiring import list_leaving, plan_older_generations, plan_releases, plan_surplus
@@ -218,7 +218,9 @@ def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget, course: Co
 def _count_budget(views: Mapping[str, RelayView], course: Course, look: Look) -> Budget:
     """Count who is out. Who serves again after its restart, but in too few looks to be published, is not back yet."""
     told = course.record.restarts
-    busy = {name for name in views if name in course.withheld or (name in told and told[name].served_at is None)}
+    down = {name for name, view in views.items() if view.health is not Health.HEALTHY}
+    busy = {name for name in views if name in course.withheld}
+    busy |= {name for name in down & told.keys() if told[name].served_at is None}
     busy |= {name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING}
     busy |= look.record.rollout.draining.keys() & views.keys()
     for view in views.values():  # what a controller that died had begun goes on without it
