@@ -21,6 +21,8 @@ def forget_what_nobody_needs(store: StorePort, look: Look, confirmed: Sequence[I
             store.save_intent(replace(intent, request_json=""))
     for intent in _unlaunched(look):
         store.save_intent(replace(intent, refused=UNLAUNCHED, request_json="", subnet=""))
+    for intent in _ended_early(look):
+        store.save_intent(replace(intent, request_json=""))
     for instance_id in _vanished(look):
         store.delete_instance(instance_id)
     known = {*look.record.identities, *(i.instance_id for i in look.record.intents if i.request_json)}
@@ -42,6 +44,21 @@ def _unlaunched(look: Look) -> list[LaunchIntent]:
         and intent.relay not in wanted
         and intent.relay not in look.seen.in_flight
         and _was_looked_at(intent, look)
+    ]
+
+
+def _ended_early(look: Look) -> list[LaunchIntent]:
+    """List launches whose instance is gone from the cloud's list while an earlier one of its relay lives: nobody repeats them.
+
+    What was known of the instance stays, should it be listed again; its private key is needed for nothing.
+    """
+    listed = {instance.instance_id for instance in look.seen.cloud.instances}
+    living = {i.relay for i in look.seen.cloud.instances if i.state not in GONE}
+    return [
+        intent
+        for intent in look.record.intents
+        if intent.request_json and intent.instance_id is not None and intent.instance_id not in listed
+        if intent.relay in living and _was_looked_at(intent, look)
     ]
 
 
