@@ -63,8 +63,8 @@ class WaveRules:
     """Since when it is visible that a make has failed, and on whom."""
     first_taken: dict[Make, set[str]] = field(default_factory=dict)
     """Who was taken out of service for a make since it was wished for, or since an operator let it go on."""
-    born_bare: set[str] = field(default_factory=set)
-    """Relays that were new when the fleet had never been whole with anything that they could start with: nobody's canaries."""
+    born_bare: set[tuple[str, Make]] = field(default_factory=set)
+    """What relays started with that were new when the fleet had never been whole with anything else: nobody's canaries."""
     stopped_at: datetime | None = None
     """When an operator said that nobody further is to be updated."""
     left_names_at: dict[str, datetime] = field(default_factory=dict)
@@ -175,7 +175,7 @@ class WaveRules:
         relay, made = host.instance.relay, self.make_on_disk(host)
         before = self.given.get(relay)
         if before is None and self.whole <= self.failed.keys():
-            self.born_bare.add(relay)
+            self.born_bare.add((relay, made))
         if glance is not None and relay in glance.rules.wanted:
             self._judge_failed(relay, made, before, decided, glance.rules)
             if before != made:
@@ -193,7 +193,7 @@ class WaveRules:
         others = sorted(
             name
             for name, has in counted.items()
-            if has == made and name in rules.wanted and name not in {relay, *self.born_bare}
+            if has == made and name in rules.wanted and name != relay and (name, made) not in self.born_bare
         )
         otherwise = [name for name, has in self._list_alive(rules).items() if has != made]
         if not otherwise or made in self.first:
