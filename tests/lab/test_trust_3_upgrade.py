@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.lab.cloud.places import LAB_REGIONS
 from tests.lab_crowd import crowding, slow_starts
 from tests.lab_fleet import Fleet, wait_for
 from tests.lab_watch import Watch
@@ -23,6 +24,17 @@ REPLAY_SECONDS = 4
 
 CAREFUL = {"drain_deadline": "6s"}
 """Beside the lab's own policy: 20 % and one a region, a canary, draining for 5 s, until names are forgotten."""
+
+CARELESS = {
+    "max_unavailable": "100%",
+    "max_unavailable_per_region": "100%",
+    "wave_share": "100%",
+    "canaries": 0,
+    "canary_bake": None,
+    "bake": None,
+    "drain_time": None,
+}
+"""The same without draining, and with a budget and waves that hold nobody back."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +71,17 @@ def test_a_hundred_consumers_do_not_notice_an_upgrade_of_twenty_relays(
     assert watch.accused(since_look=began) == set()
 
 
-def test_in_a_thousand_blocks_with_slot_battles_and_an_upgrade_no_healthy_relay_is_accused(watch: Watch) -> None:
+def test_without_draining_and_budget_consumers_fail(slow: Fleet, tell: Callable[[str], None]) -> None:
+    file = slow.variant("careless", wish("11.0.1", CARELESS))
+    confirmed = [word for region in LAB_REGIONS for word in ("--confirm", f"dark-region:{region}")]
+    with crowding(slow, CONSUMERS) as crowd, slow.sampling() as samples:
+        slow.converge(*confirmed, file=file)
+    tell(f"{CONSUMERS} consumers without draining and budget: {crowd.words}; relays serving: {min(samples)} or more")
+    assert crowd.saw["failed"] > 0
+    assert min(samples) < RELAYS - MOST_OUT
+
+
+def test_in_a_thousand_blocks_with_slot_battles_and_upgrades_no_healthy_relay_is_accused(watch: Watch) -> None:
     wait_for(lambda: watch.blocks >= BLOCKS, seconds=900)
     assert watch.count_battles() > 10
     assert watch.accused() <= watch.guilty
