@@ -34,6 +34,16 @@ class Watch:
     first_block: int | None = None
     last_block: int = 0
     sightings: dict[str, Sighting] = field(default_factory=dict)
+    thread: threading.Thread = field(default_factory=threading.Thread)
+    ended: threading.Event = field(default_factory=threading.Event)
+    failures: list[BaseException] = field(default_factory=list)
+
+    def end(self) -> None:
+        """Look no more. A look that failed fails the test that ends the watch."""
+        self.ended.set()
+        self.thread.join()
+        failures, self.failures = self.failures, []
+        assert not failures, failures
 
     @property
     def blocks(self) -> int:
@@ -67,8 +77,8 @@ class Watch:
 
 @contextmanager
 def watching(fleet: Fleet) -> Iterator[Watch]:
-    """Watch all relays and partners meanwhile; a look that fails fails the test that ends the watch."""
-    watch, ended, failures = Watch(fleet), threading.Event(), list[BaseException]()
+    """Watch all relays and partners meanwhile, or until the watch is told to end."""
+    watch = Watch(fleet)
     spec = load_wanted(fleet.file)[0].spec
     relays = [ProbeTarget(name, relay["address"], 3001) for name, relay in fleet.relays().items()]
     targets = relays + [ProbeTarget(partner.name, partner.address, partner.port) for partner in spec.partners]
@@ -76,17 +86,15 @@ def watching(fleet: Fleet) -> Iterator[Watch]:
     def run() -> None:
         record = FleetRecord("watch", spec.fleet, None)
         try:
-            while not ended.is_set():
+            while not watch.ended.is_set():
                 record = watch.look(targets, record)
-                ended.wait(1)
-        except BaseException as error:  # noqa: BLE001 - told to whoever waits for the watch
-            failures.append(error)
+                watch.ended.wait(1)
+        except BaseException as error:  # noqa: BLE001 - told to whoever ends the watch
+            watch.failures.append(error)
 
-    thread = threading.Thread(target=run)
-    thread.start()
+    watch.thread = threading.Thread(target=run)
+    watch.thread.start()
     try:
         yield watch
     finally:
-        ended.set()
-        thread.join()
-        assert not failures, failures
+        watch.end()

@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -119,6 +119,11 @@ class Stage:
             self._present[lab] = (stack, stack.enter_context(hold_fleet(lab, counts, network)))
         return self._present[lab][1]
 
+    def begin(self, lab: str, beside: AbstractContextManager[Watch]) -> Watch:
+        """Begin what goes on for as long as this lab is there."""
+        stack, _ = self._present[lab]
+        return stack.enter_context(beside)
+
     def leave(self) -> None:
         """End the lab that is there."""
         while self._present:
@@ -171,7 +176,6 @@ def rolling(stage: Stage) -> Fleet:
 
 
 @pytest.fixture(scope="session")
-def watch(wide: Fleet) -> Iterator[Watch]:
+def watch(stage: Stage, wide: Fleet) -> Watch:
     """All that happens to the chain of the twenty, seen from the side."""
-    with watching(wide) as found:
-        yield found
+    return stage.begin("wide", watching(wide))
