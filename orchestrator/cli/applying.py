@@ -25,6 +25,7 @@ from orchestrator.execution.cycle import (
     Ending,
     Round,
     acquire,
+    has_rollout_news,
     look_and_plan,
     require_ours,
     require_safe,
@@ -59,10 +60,11 @@ def apply_command(fleet: Path, yes: bool, confirm: tuple[str, ...], simulate: bo
     click.echo(plan_text(found), err=as_json)
     require_safe(found)
     waits = any(hold.passes for hold in found.plan.holds)
-    if found.plan.nothing_to_do and not found.look.seen.cloud.other_access and not waits and not confirm:
+    idle = found.plan.nothing_to_do and not found.look.seen.cloud.other_access and not waits and not confirm
+    if idle and not has_rollout_news(found):
         show_status(found, as_json=as_json)
         return HOLDS_REMAIN if found.plan.holds else 0
-    if not yes:
+    if not yes and not idle:
         ask("Apply?")
     ending, last = carry_out(controller, found, frozenset(confirm), console, stop)
     if as_json:

@@ -152,12 +152,18 @@ def save_evidence(store: StorePort, found: Round) -> None:
 def save_rollout(store: StorePort, found: Round) -> bool:
     """Keep how far the rollout is, before any effect that rests on it. False if the record has changed since this look."""
     rollout, record = found.plan.rollout, found.look.record
-    if rollout is None:
-        return True
-    unchanged = rollout.record == record.rollout and dict(rollout.bundles) == dict(record.bundles)
-    if unchanged and not rollout.events:
+    if rollout is None or not has_rollout_news(found):
         return True
     return store.save_rollout(rollout.record, record.rollout, rollout.bundles, rollout.events)
+
+
+def has_rollout_news(found: Round) -> bool:
+    """Whether a look has found of the rollout what is not kept yet: an apply that has nothing else to do keeps it, too."""
+    rollout, record = found.plan.rollout, found.look.record
+    if rollout is None:
+        return False
+    unchanged = rollout.record == record.rollout and dict(rollout.bundles) == dict(record.bundles)
+    return bool(rollout.events) or not unchanged
 
 
 def save_points(store: StorePort, found: Round) -> None:

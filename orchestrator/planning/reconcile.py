@@ -21,7 +21,7 @@ from orchestrator.planning.assess import (
     why_keys_disagree,
 )
 from orchestrator.planning.budget import Budget, count_budget
-from orchestrator.planning.draining import DRAIN
+from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import plan_mesh, relay_addresses, render_mesh
@@ -98,7 +98,7 @@ def plan_fleet(look: Look) -> Plan:
     surplus_views, surplus_steps, budget = plan_surplus({relay.name for relay in relays}, look, budget)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
-    steps = _tell_what_passes(_one_action_each(steps, look.seen), budget, course)
+    steps = _tell_what_passes(_one_action_each(steps, look.seen), budget, course, look)
     plan = assemble_plan(
         [*views.values(), *surplus_views],
         steps,
@@ -196,10 +196,16 @@ def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[
     return result
 
 
-def _tell_what_passes(steps: Sequence[Action | Hold], budget: Budget, course: Course) -> list[Action | Hold]:
+def _tell_what_passes(
+    steps: Sequence[Action | Hold], budget: Budget, course: Course, look: Look
+) -> list[Action | Hold]:
     """Waiting for the budget, or for one's turn, ends by itself only if one of those waited for is on its way."""
     moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in (*BUDGETED, UPDATE))}
     moving |= course.withheld  # looks alone bring them back
+    before = look.record.rollout.draining
+    moving |= (
+        before.keys() - list_draining(steps, look).keys() if before else set()
+    )  # counted as out in this look alone
     passes = bool(moving & (budget.out | budget.unstaged))
     waved = {name for wave in course.waves for name in wave}
     turn_comes = course.moving or bool(moving & waved)
