@@ -84,7 +84,8 @@ def plan_fleet(look: Look) -> Plan:
             recovers = quarantine.agreeing_since is not None or view.name in course.recovering
             step = replace(step, passes=recovers)
         told = course.record.restarts.get(view.name)
-        if isinstance(step, Hold) and step.wanted == "serve" and told is not None and not gets_on(told, look):
+        agrees = quarantine is not None and quarantine.agreeing_since is not None
+        if isinstance(step, Hold) and step.wanted == "serve" and told and not gets_on(told, look) and not agrees:
             step = replace(step, passes=False)
         views[view.name] = view
         if _takes_out(step):

@@ -63,8 +63,7 @@ def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecor
         footing = footings[name]
         if _was_never_begun(before, footing, look):
             continue
-        # A tip always moves: once nobody waits for it, that is nothing to be kept.
-        told = before if done and before.served_at is not None else _mark(before, footing, look)
+        told = _rest(before) if done and before.served_at and footing.healthy else _mark(before, footing, look)
         serves_again = told.served_at is None and footing.healthy and footing.runs == told.digest
         if serves_again and not told.replaced:
             durations.append((look.now - told.at).total_seconds())
@@ -158,6 +157,11 @@ def _settle(footing: Footing, known: Settling | None, look: Look) -> Settling | 
     return replace(settling, looks=looks, since=settling.since + gap, seen_at=look.now)
 
 
+def _rest(told: Restart) -> Restart:
+    """Forget what a relay showed while it was waited for: if it goes out again, what it shows then is measured anew."""
+    return told if not told.mark else replace(told, mark="", youngest_tip=None)
+
+
 def _mark(told: Restart, footing: Footing, look: Look) -> Restart:
     """Note whether a restarted relay has got on since the last look."""
     if footing.facts is None:
@@ -174,7 +178,7 @@ def _mark(told: Restart, footing: Footing, look: Look) -> Restart:
         f"{youngest:.0f}" if youngest is not None else "",
         stopping,
     )
-    mark = " ".join(part for part in shown if part)
+    mark = " ".join(part for part in shown if part) or ("out" if told.served_at is not None else "")
     if footing.healthy and told.marked_at is not None and mark == told.mark:
         return replace(told, marked_at=look.now)  # it served just now: what goes wrong begins from here
     if not mark or mark == told.mark:

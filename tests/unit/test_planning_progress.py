@@ -14,6 +14,7 @@ from orchestrator.planning.plan import Health
 from orchestrator.planning.settling import (
     MOST_DURATIONS,
     follow_restarts,
+    gets_on,
 )
 from tests.rollout_looks import (
     EU1,
@@ -167,3 +168,37 @@ def test_the_newest_durations_are_remembered() -> None:
 def test_restarts_of_relays_that_nobody_wants_any_more_are_forgotten() -> None:
     look = make_look(RolloutRecord(restarts=told(EU1, EU2)))
     assert list(follow_restarts({EU1: footing(EU1, NEW)}, look).restarts) == [EU1]
+
+
+# --- who served once and is out again --------------------------------------------------------------------------------
+
+
+SERVED = Restart(
+    NEW, NOW - 60 * MINUTE, mark="0", marked_at=NOW - 59 * MINUTE, served_at=NOW - 59 * MINUTE, youngest_tip=0.1
+)
+COMPLETE = make_rollout(RolloutState.COMPLETE)
+
+
+def follow_complete(mine, before: Restart, **look) -> Restart:
+    record = RolloutRecord(current=COMPLETE, restarts={EU1: before})
+    return follow_restarts({EU1: mine}, make_look(record, **look)).restarts[EU1]
+
+
+def test_what_a_relay_showed_is_forgotten_once_nobody_waits_for_it() -> None:
+    found = follow_complete(footing(EU1, NEW), SERVED)
+    assert (found.mark, found.youngest_tip, found.served_at) == ("", None, SERVED.served_at)
+    assert follow_complete(footing(EU1, NEW), found, after=MINUTE) == found
+
+
+@pytest.mark.parametrize("age", [None, 62.0], ids=["silent", "stale"])
+def test_a_relay_that_goes_out_later_is_given_its_time_anew(age: float | None) -> None:
+    rested = follow_complete(footing(EU1, NEW), SERVED)
+    sightings = {EU1: stale(age)} if age is not None else {}
+    out = follow_complete(replaying(None), rested, sightings=sightings)
+    look = make_look(after=look_deadline() + MINUTE, sightings=sightings)
+    assert gets_on(out, make_look())
+    assert not gets_on(follow_complete(replaying(None), out, after=MINUTE, sightings=sightings), look)
+
+
+def look_deadline():
+    return make_look().spec.rollout.progress_deadline

@@ -65,7 +65,7 @@ NAME = "expected lower-case letters, digits and single hyphens, a letter first, 
         ("ssh:\n", "ports: {relay: 65536}\nssh:\n", "25: ports.relay: found 65536, expected a whole number from 1 to 65535"),
         ("ssh:\n", "rollout: {retry_after: 10}\nssh:\n", "25: rollout.retry_after: found 10, expected a duration such as 90s, 15m, 2h or 3d, above zero"),
         ("ssh:\n", "rollout: {retry_after: 0s}\nssh:\n", '25: rollout.retry_after: found "0s", expected a duration such as 90s, 15m, 2h or 3d, above zero'),
-        ("ssh:\n", "rollout: 3\nssh:\n", "25: rollout: found 3 (a number), expected a mapping with max_unavailable, max_unavailable_per_region, canaries, canary_bake, bake, order, healthy_looks, progress_deadline, slowest_restart, on_failure, drain_time, drain_connections, drain_deadline, replace_after, retry_after, boot_deadline"),
+        ("ssh:\n", "rollout: 3\nssh:\n", "25: rollout: found 3 (a number), expected a mapping with max_unavailable, max_unavailable_per_region, canaries, canary_bake, bake, order, wave_share, healthy_looks, progress_deadline, slowest_restart, on_failure, drain_time, drain_connections, drain_deadline, replace_after, retry_after, boot_deadline"),
         ("ssh:\n", "hardening: {memory_deny_write_execute: no}\nssh:\n", '25: hardening.memory_deny_write_execute: found "no" (text), expected true or false'),
         ("ssh:\n", "controller: {forks: 0}\nssh:\n", "25: controller.forks: found 0, expected a whole number from 1 to 200"),
         # Keys.
