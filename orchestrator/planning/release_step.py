@@ -82,7 +82,8 @@ def _check_mesh(step: Step) -> Iterator[Finding]:
         yield Finding(Level.WARNS, "", text)
     elif not apart:
         common = frozenset.intersection(*spoken.values())
-        text = f"node-to-node version {_numbers(common)} is spoken by {_join(spoken)}: the mesh stays one"
+        what = f"version {_numbers(common)} is" if len(common) == 1 else f"versions {_numbers(common)} are"
+        text = f"node-to-node {what} spoken by {_join(spoken)}: the mesh stays one"
         yield Finding(Level.FINE, "", text)
 
 
