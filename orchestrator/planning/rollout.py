@@ -36,7 +36,7 @@ from orchestrator.planning.footing import Footing, find_footings
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Kind, RelayView
 from orchestrator.planning.preflight import Finding, check_wish
-from orchestrator.planning.settling import follow_restarts, gets_on
+from orchestrator.planning.settling import follow_restarts, gets_on, rest_restarts
 from orchestrator.planning.trust import Judgement
 from orchestrator.planning.waves import Links
 from orchestrator.planning.wish import take_up_wish
@@ -182,6 +182,7 @@ def _end(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, 
     there = all(f.arrived and f.healthy and f.name not in look.seen.in_flight for f in footings.values())
     if not footings or not there or not all(is_settled(name, settling) for name in careful):
         return wished
+    wished = replace(wished, record=rest_restarts(wished.record))
     if rollout.waves:
         return wished.turn(RolloutState.COMPLETE, "", "complete", look)
     return replace(wished, rollout=replace(rollout, state=RolloutState.COMPLETE, since=look.now))

@@ -157,8 +157,13 @@ def _settle(footing: Footing, known: Settling | None, look: Look) -> Settling | 
     return replace(settling, looks=looks, since=settling.since + gap, seen_at=look.now)
 
 
+def rest_restarts(record: RolloutRecord) -> RolloutRecord:
+    """Forget what relays that serve showed while they were waited for: if one goes out again, what it shows is measured anew."""
+    restarts = {name: _rest(told) if told.served_at is not None else told for name, told in record.restarts.items()}
+    return replace(record, restarts=restarts)
+
+
 def _rest(told: Restart) -> Restart:
-    """Forget what a relay showed while it was waited for: if it goes out again, what it shows then is measured anew."""
     return told if not told.mark else replace(told, mark="", youngest_tip=None)
 
 
