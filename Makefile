@@ -58,7 +58,7 @@ golden: setup ## rewrite the golden files; review them as a diff
 lock: setup ## resolve the dependencies of pyproject.toml anew into requirements.lock
 	@scripts/lock
 
-bench: setup ## measure deploys side by side with a role, pyinfra and plain ssh
+bench: setup ## measure deploys beside a role, pyinfra and plain ssh, an upgrade, probing, planning, the simulation
 	@scripts/bench
 
 lab-fleet: setup ## write inventory/lab anew
