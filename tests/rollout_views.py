@@ -53,7 +53,9 @@ def complete_view() -> RolloutView:
 def rollout_record(state: RolloutState = RolloutState.RUNNING, **changes: object) -> RolloutRecord:
     """What the store keeps of one."""
     waves = tuple(wave.relays for wave in WAVES)
-    current = Rollout("d" * 64, "11.0.1", AT, state, good={"europe": "e" * 64}, waves=waves, canaries=1)
+    current = Rollout(
+        "d" * 64, "11.0.1", AT, state, wish={"europe": "d" * 64}, good={"europe": "e" * 64}, waves=waves, canaries=1
+    )
     return RolloutRecord(replace(current, **changes))  # type: ignore[arg-type]
 
 

@@ -171,13 +171,14 @@ class Store:
         """Replace the confirmations given for the submitted revision."""
         self._replace_all(CONFIRMATIONS, [{"name": name} for name in sorted(names)])
 
-    def save_evidence(self, evidence: Evidence, before: Evidence) -> None:
+    def save_evidence(self, evidence: Evidence, before: Evidence) -> bool:
         """Replace what looks have seen of the chain, if it still is what this look started from."""
         with self._turn() as connection:
             if _read_evidence(connection) != before:
-                return
+                return False
             connection.execute(delete(EVIDENCE))
             connection.execute(insert(EVIDENCE).values(fleet=self._fleet, document=render_evidence(evidence)))
+            return True
 
     def save_pin(self, pin: Pin | None) -> None:
         """Replace the operator's word about the chain; None takes it back."""

@@ -9,6 +9,8 @@ from orchestrator.cli.rollout_text import NO_ROLLOUT_KNOWN, pending_orders
 from orchestrator.errors import FleetError
 from orchestrator.fleet.record import FleetRecord, Lease
 from orchestrator.fleet.rollout import Rollout, RolloutState, Verb
+from orchestrator.planning.orders import TAKEN_UP
+from orchestrator.planning.wished import is_trusted
 
 PROMISES = {
     Verb.PAUSE: "nobody further is updated until `genesis-fleet rollout resume`; relays under way finish",
@@ -25,14 +27,6 @@ REACHED = {
     Verb.ROLLBACK: (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK),
 }
 """Verb → states in which there is nothing left to ask."""
-
-TAKEN = {
-    Verb.PAUSE: (RolloutState.RUNNING,),
-    Verb.RESUME: (RolloutState.PAUSED, RolloutState.HALTED, RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK),
-    Verb.HALT: (RolloutState.RUNNING, RolloutState.PAUSED),
-    Verb.ROLLBACK: (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HALTED, RolloutState.COMPLETE),
-}
-"""Verb → states in which the planner takes it up; in all others it would come to nothing."""
 
 SEE = "see `genesis-fleet rollout status`"
 
@@ -65,12 +59,12 @@ def require_sensible(record: FleetRecord, verb: Verb, relay: str, relays: Sequen
         return
     if verb is Verb.RETRY:
         _require_failed(current, relay)
-    elif current.state not in TAKEN[verb]:
+    elif current.state not in TAKEN_UP[verb]:
         raise FleetError(
             f"the rollout to {current.version} is {current.state}{_because(current)}: `{verb.value}` would come to nothing",
             next_step=SEE,
         )
-    elif verb is Verb.ROLLBACK and not current.good:
+    elif verb is Verb.ROLLBACK and (not current.good or is_trusted(current)):
         raise FleetError(
             f"nothing is known that the fleet had proven before {current.version}: there is nothing to go back to",
             next_step="to run an older release is a wish like any other: `genesis-fleet upgrade VERSION`",

@@ -131,22 +131,21 @@ def run_until_settled(
         require_ours(found.look.seen, found.look.record)
         require_safe(found)
         confirmed = _save_what_was_seen(eyes, hands, executor, found.look)
-        save_evidence(hands.store, found)
-        if save_rollout(hands.store, found):
-            orders = found.look.record.orders
-            executor.start(found.plan.actions, orders[-1].number if orders else 0)
+        heard = found.look.record.orders[-1].number if found.look.record.orders else 0
+        if save_evidence(hands.store, found) and save_rollout(hands.store, found):
+            executor.start(found.plan.actions, heard)
         report(found, executor.in_flight())
         idle = not found.plan.actions and not hands.background.busy() and not confirmed
-        if idle and not any(hold.passes for hold in found.plan.holds):
+        if idle and not any(hold.passes for hold in found.plan.holds) and hands.store.newest_order() <= heard:
             hands.background.raise_failures()  # of what ended since this round began
             return (Ending.HELD if found.plan.holds else Ending.CONVERGED), found
         hands.clock.wait(pause, until=lambda ended=ended: executor.ended() != ended)  # type: ignore[misc]
 
 
-def save_evidence(store: StorePort, found: Round) -> None:
-    """Keep what this look saw of the chain, so that the next one can tell a fork from a slot battle."""
-    if found.plan.evidence != found.look.record.evidence:
-        store.save_evidence(found.plan.evidence, found.look.record.evidence)
+def save_evidence(store: StorePort, found: Round) -> bool:
+    """Keep what this look saw of the chain, and who left the names. False if another look wrote meanwhile: then nothing is begun."""
+    unchanged = found.plan.evidence == found.look.record.evidence
+    return unchanged or store.save_evidence(found.plan.evidence, found.look.record.evidence)
 
 
 def save_rollout(store: StorePort, found: Round) -> bool:

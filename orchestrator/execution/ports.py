@@ -212,10 +212,10 @@ class StorePort(Protocol):
     def save_confirmations(self, names: frozenset[str]) -> None:
         """Replace the confirmations given for the submitted revision."""
 
-    def save_evidence(self, evidence: Evidence, before: Evidence) -> None:
-        """Replace what looks have seen of the chain, unless it is no longer what this look started from.
+    def save_evidence(self, evidence: Evidence, before: Evidence) -> bool:
+        """Replace what looks have seen of the chain; False, and nothing done, if it is no longer what this look started from.
 
-        Needs no lease: no effect depends on it alone, and of two looks at once the next one knows better than both.
+        Needs no lease: of two looks at once the next one knows better than both.
         """
 
     def save_pin(self, pin: Pin | None) -> None:

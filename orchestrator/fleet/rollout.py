@@ -89,6 +89,10 @@ class Restart:
     """Whether its instance was a new one, on which it takes longer until it serves."""
     youngest_tip: float | None = None
     """Smallest age in seconds that its tip was seen to have."""
+    seen_at: datetime | None = None
+    """When somebody last looked while it was awaited: time in which nobody did is no fault of its."""
+    overlooked: bool = False
+    """Whether there was such time, so that how long it took is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from orchestrator.fleet.rollout import Rollout, RolloutRecord, RolloutState
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Phase
 from orchestrator.planning.settling import stays_down
 from orchestrator.planning.wished import list_wanted_waves
 
 
 def keep_canary(rollout: Rollout, footings: Mapping[str, Footing], record: RolloutRecord, look: Look) -> Rollout:
-    """Let another relay be the canary while nothing was done to it: if the fleet file no longer asks for it, or another is down.
+    """Let another relay be the canary while nothing was done to it: it is gone or silent, or another is down.
 
     A relay that is down anyway costs nothing; and while it waits for a canary that serves, it may keep the budget from that.
     """
@@ -25,10 +26,14 @@ def keep_canary(rollout: Rollout, footings: Mapping[str, Footing], record: Rollo
     begun = {name for name in waved if footings[name].arrived or name in told}
     if not waves[0] and begun:
         return rollout
-    untouched = [name for name in waves[0] if name not in begun and footings[name].healthy]
+    idle = [name for name in waves[0] if name not in begun]
+    silent = [name for name in idle if footings[name].view.phase is Phase.UNKNOWN and name not in look.seen.in_flight]
+    untouched = silent or [name for name in idle if footings[name].healthy]
     down = [
         name for name in waved if name not in (*begun, *waves[0]) and _may_try(footings[name], rollout, record, look)
     ]
+    if silent and not down:  # nobody knows when it can be asked again
+        down = [name for name in waved if name not in (*begun, *waves[0]) and footings[name].healthy]
     if waves[0] and not (untouched and down):
         return rollout
     canary = down[0] if down else waved[0]

@@ -15,7 +15,7 @@ from orchestrator.planning.assess import ANSWERS
 from orchestrator.planning.budget import name_some
 from orchestrator.planning.footing import Footing, lend_bundles, make_bundle
 from orchestrator.planning.look import Look
-from orchestrator.planning.preflight import Finding, Level, can_go_back
+from orchestrator.planning.preflight import UNHEALTHY, Finding, Level, can_go_back
 from orchestrator.planning.settling import stays_down
 from orchestrator.planning.wished import BACKWARD, Wished, is_settled, is_trusted
 from orchestrator.rendering.bundle import parse_bundle, render_bundle
@@ -88,7 +88,12 @@ def why_stopped(wished: Wished, findings: Sequence[Finding], look: Look) -> str 
     if not rollout.waves:
         return None
     confirmed = look.record.confirmed_retirements - {""}
-    refused = [f for f in findings if f.level is Level.REFUSES and f.name not in confirmed]
+    cure = is_trusted(rollout)  # what was proven needs nobody to be measured by
+    refused = [
+        f
+        for f in findings
+        if f.level is Level.REFUSES and f.name not in confirmed and not (cure and f.name == UNHEALTHY)
+    ]
     if refused:
         return "; ".join(finding.text for finding in refused)
     return None
@@ -229,10 +234,15 @@ def told_digest(record: RolloutRecord, name: str) -> str:
 
 
 def _why_no_way_back(footing: Footing, aim: str, now: Situation) -> str | None:
-    """Return why the database of a relay that ran the wish cannot be opened by what it would go back to."""
-    if not footing.arrived:
-        return None
-    return can_go_back(now.bundles[aim].version, now.wished.rollout.version)
+    """Return why the database of a relay cannot be opened by what it would go back to."""
+    ran = (
+        now.wished.rollout.version
+        if footing.arrived
+        else now.bundles[footing.runs].version
+        if footing.runs in now.bundles
+        else ""
+    )
+    return can_go_back(now.bundles[aim].version, ran) if ran else None
 
 
 def _why_waits(name: str, now: Situation) -> str:

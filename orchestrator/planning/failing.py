@@ -75,7 +75,7 @@ def _why_split_off(footing: Footing, judged: Judgement) -> str | None:
 
 def _why_too_slow(told: Restart, look: Look) -> str | None:
     times, before = look.spec.rollout.slowest_restart, look.record.rollout.durations
-    if times is None or told.served_at is None or told.replaced or len(before) < FEW_DURATIONS:
+    if times is None or told.served_at is None or told.replaced or told.overlooked or len(before) < FEW_DURATIONS:
         return None
     if told.served_at != look.now:
         return (

@@ -8,7 +8,15 @@ from dataclasses import replace
 from orchestrator.fleet.rollout import Order, Restart, Rollout, RolloutState, Verb
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
-from orchestrator.planning.wished import BACKWARD, STOPPED, Wished, is_trusted
+from orchestrator.planning.wished import STOPPED, Wished, is_trusted
+
+TAKEN_UP = {
+    Verb.PAUSE: (RolloutState.RUNNING,),
+    Verb.RESUME: (RolloutState.PAUSED, *STOPPED),
+    Verb.HALT: (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.ROLLING_BACK),
+    Verb.ROLLBACK: (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HALTED, RolloutState.COMPLETE),
+}
+"""Verb → states in which it is taken up; in all others it comes to nothing. Whether a `retry` does depends on the relay."""
 
 
 def hear_orders(wished: Wished, footings: Mapping[str, Footing], look: Look) -> Wished:
@@ -24,15 +32,17 @@ def _obey(wished: Wished, order: Order, footings: Mapping[str, Footing], look: L
     rollout, state = wished.rollout, wished.rollout.state
     said = f"{order.user}: {order.reason}"
     match order.verb:
-        case Verb.PAUSE if state is RolloutState.RUNNING:
+        case verb if verb in TAKEN_UP and state not in TAKEN_UP[verb]:
+            return wished
+        case Verb.PAUSE:
             return wished.turn(RolloutState.PAUSED, f"by {said}", "paused", look, user=order.user)
-        case Verb.HALT if state in (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.ROLLING_BACK):
+        case Verb.HALT:
             return wished.turn(RolloutState.HALTED, f"by {said}", "halted", look, user=order.user)
         case Verb.RESUME if state is RolloutState.PAUSED:
             vouched = rollout.vouched | rollout.doubtful
             wished = replace(wished, rollout=replace(rollout, vouched=vouched, doubtful=frozenset()))
             return _go_on(wished, "resumed", order, look)
-        case Verb.RESUME if state in STOPPED:
+        case Verb.RESUME:
             return _go_on(_forgive(wished, frozenset(rollout.failed), footings, look), "resumed", order, look)
         case Verb.RETRY if state is not RolloutState.COMPLETE:
             lifts = state is RolloutState.HALTED and _was_to_blame(order.relay, wished)
@@ -40,7 +50,7 @@ def _obey(wished: Wished, order: Order, footings: Mapping[str, Footing], look: L
             if lifts and not forgiven.rollout.failed:
                 return _go_on(forgiven, "retried", order, look)
             return forgiven.tell("retried", f"{order.relay}, by {said}", look, user=order.user)
-        case Verb.ROLLBACK if state not in BACKWARD and rollout.good and not is_trusted(rollout):
+        case Verb.ROLLBACK if rollout.good and not is_trusted(rollout):
             return wished.turn(RolloutState.ROLLING_BACK, f"by {said}", "rolling back", look, user=order.user)
         case _:
             return wished

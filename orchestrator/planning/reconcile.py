@@ -227,7 +227,7 @@ def _count_budget(views: Mapping[str, RelayView], course: Course, look: Look) ->
     told = course.record.restarts
     down = {name for name, view in views.items() if view.health is not Health.HEALTHY}
     busy = {name for name in views if name in course.withheld}
-    busy |= {name for name in down & told.keys() if told[name].served_at is None}
+    busy |= {name for name in down & told.keys() if told[name].served_at is None and gets_on(told[name], look)}
     busy |= {name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING}
     busy |= look.record.rollout.draining.keys() & views.keys()
     for view in views.values():  # what a controller that died had begun goes on without it

@@ -27,6 +27,7 @@ from orchestrator.planning.course import (
     keep_bundles,
     list_allowed,
     list_gates,
+    list_partners_out,
     list_withheld,
     pick_aim,
     why_partners_awaited,
@@ -35,7 +36,7 @@ from orchestrator.planning.course import (
 from orchestrator.planning.footing import Footing, find_footings
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Kind, RelayView
-from orchestrator.planning.preflight import Finding, check_wish
+from orchestrator.planning.preflight import Finding, check_fleet, check_wish
 from orchestrator.planning.settling import follow_restarts, gets_on, rest_restarts
 from orchestrator.planning.trust import Judgement
 from orchestrator.planning.waves import Links
@@ -212,4 +213,8 @@ def _check_before(
     if any(name in footings and footings[name].arrived for wave in rollout.waves for name in wave):
         return ()
     running = {name: version for name, version in judged.evidence.releases.items() if name in footings}
-    return check_wish(look.wanted, tuple(sorted(running.values())))
+    of_step = check_wish(look.wanted, tuple(sorted(running.values())))
+    if not of_step:
+        return ()
+    out = [name for name, footing in footings.items() if not footing.healthy]
+    return (*of_step, *check_fleet(len(footings) - len(out), out, look.spec.most_out(), list_partners_out(look)))

@@ -8,13 +8,12 @@ from datetime import timedelta
 
 from orchestrator.fleet.rollout import RolloutState
 from orchestrator.planning.comparison import describe
-from orchestrator.planning.course import list_partners_out, told_digest
+from orchestrator.planning.course import told_digest
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import RESTART
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Hold, Plan, RelayView, Stop
-from orchestrator.planning.preflight import Finding, check_fleet
 from orchestrator.planning.rollout import Course, note_restarts
 from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
 from orchestrator.planning.settling import bake_time, describe_span, list_others, typical_restart
@@ -75,7 +74,7 @@ def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> Roll
         open_wave=course.open_wave if shown else None,
         left=_estimate(course, look),
         out_at_most=min(max((len(wave) for wave in course.waves), default=0), most) if shown else 0,
-        findings=_find(course, plan, look),
+        findings=course.findings,
         record=record,
         events=course.events,
         bundles=course.bundles,
@@ -91,16 +90,6 @@ def _is_new(relay: str, course: Course) -> bool:
 
 def _restarts(action: Action) -> bool:
     return isinstance(action, Deploy) and action.change >= ChangeClass.RESTART
-
-
-def _find(course: Course, plan: Plan, look: Look) -> tuple[Finding, ...]:
-    """Return the pre-flight's findings; none once it is under way."""
-    if not course.findings:
-        return ()
-    wanted = [view for view in plan.relays if not view.retiring]
-    healthy = [view.name for view in wanted if course.footings[view.name].healthy]
-    out = [view.name for view in wanted if view.name not in healthy]
-    return (*course.findings, *check_fleet(len(healthy), out, look.spec.most_out(), list_partners_out(look)))
 
 
 def _describe(footing: Footing, course: Course, step: object, look: Look) -> RelayProgress:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 
 from orchestrator.fleet.observation import UnitState, Verdict
@@ -63,12 +63,31 @@ def follow_restarts(footings: Mapping[str, Footing], look: Look) -> RolloutRecor
         footing = footings[name]
         if _was_never_begun(before, footing, look):
             continue
-        told = _rest(before) if done and before.served_at and footing.healthy else _mark(before, footing, look)
+        if done and before.served_at and footing.healthy:
+            restarts[name] = _rest(before)
+            continue
+        told = _mark(_skip_gap(before, look), footing, look)
         serves_again = told.served_at is None and footing.healthy and footing.runs == told.digest
-        if serves_again and not told.replaced:
+        if serves_again and not (told.replaced or told.overlooked):
             durations.append((look.now - told.at).total_seconds())
         restarts[name] = replace(told, served_at=look.now) if serves_again else told
     return replace(record, restarts=restarts, durations=tuple(durations[-MOST_DURATIONS:]))
+
+
+def _skip_gap(told: Restart, look: Look) -> Restart:
+    """Take the time out in which nobody looked: neither slowness nor standing still can be told from it."""
+    if told.served_at is not None:
+        return told
+    gap = _count_gap(told.seen_at or told.at, look)
+    marked_at = told.marked_at + gap if told.marked_at is not None else None
+    overlooked = told.overlooked or gap > timedelta()
+    return replace(told, at=told.at + gap, marked_at=marked_at, seen_at=look.now, overlooked=overlooked)
+
+
+def _count_gap(seen_at: datetime, look: Look) -> timedelta:
+    """Return the time since a look, if it is more than a pause or two."""
+    unseen = look.now - seen_at
+    return unseen if unseen > LONGEST_BLINK * look.spec.controller.look_every + BLINK else timedelta()
 
 
 def _was_never_begun(told: Restart, footing: Footing, look: Look) -> bool:
@@ -152,8 +171,7 @@ def _settle(footing: Footing, known: Settling | None, look: Look) -> Settling | 
     looks = min(settling.looks + 1, look.spec.rollout.healthy_looks)
     if settling.settled:
         return replace(settling, looks=looks)  # nothing is counted any more, so nothing else is to be kept
-    unseen = look.now - (settling.seen_at or look.now)
-    gap = unseen if unseen > LONGEST_BLINK * look.spec.controller.look_every + BLINK else timedelta()
+    gap = _count_gap(settling.seen_at or look.now, look)
     return replace(settling, looks=looks, since=settling.since + gap, seen_at=look.now)
 
 

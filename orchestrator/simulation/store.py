@@ -72,11 +72,13 @@ class MemoryStore:
         """Replace the confirmations."""
         self._record = replace(self._record, confirmed_retirements=names)
 
-    def save_evidence(self, evidence: Evidence, before: Evidence) -> None:
+    def save_evidence(self, evidence: Evidence, before: Evidence) -> bool:
         """Replace what looks have seen of the chain."""
-        if self._record.evidence == before:
-            self._record = replace(self._record, evidence=evidence)
-            self._publish(evidence.published)
+        if self._record.evidence != before:
+            return False
+        self._record = replace(self._record, evidence=evidence)
+        self._publish(evidence.published)
+        return True
 
     def save_pin(self, pin: Pin | None) -> None:
         """Replace the operator's word about the chain."""

@@ -260,8 +260,9 @@ class WaveRules:
             self.tell(f"{relay} is taken for {self._name(made, rules)} though an operator has stopped that")
 
     def _judge_partners(self, relay: str, made: Make, glance: Glance) -> None:
-        if glance.partners_out and made not in self.whole | self.first:
-            out = ", ".join(sorted(glance.partners_out))
+        awaited = {name for name in glance.partners_out if f"partner-out:{name}" not in glance.rules.confirmed}
+        if awaited and made not in self.whole | self.first:
+            out = ", ".join(sorted(awaited))
             self.tell(f"{relay} is taken for {self._name(made, glance.rules)} though partners do not answer ({out})")
 
     def judge_drain(self, relay: str, rules: Rules) -> None:

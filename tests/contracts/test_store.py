@@ -147,6 +147,7 @@ def evidence() -> Evidence:
         },
         quarantines={"r3": Quarantine("r3", NOW, "forked at slot 80"), "r4": Quarantine("r4", NOW, "magic", NOW)},
         published=frozenset({"r1", "r2"}),
+        withdrawn={"r3": NOW},
     )
 
 
@@ -157,10 +158,10 @@ def test_evidence_comes_back_as_it_was_saved(store: StorePort) -> None:
 
 def test_of_two_looks_at_once_the_first_to_end_keeps_its_evidence(store: StorePort) -> None:
     later = replace(evidence(), published=frozenset())
-    store.save_evidence(evidence(), NO_EVIDENCE)
-    store.save_evidence(later, NO_EVIDENCE)
+    assert store.save_evidence(evidence(), NO_EVIDENCE)
+    assert not store.save_evidence(later, NO_EVIDENCE)
     assert store.load().evidence == evidence()
-    store.save_evidence(later, evidence())
+    assert store.save_evidence(later, evidence())
     assert store.load().evidence == later
 
 

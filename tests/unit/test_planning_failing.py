@@ -231,6 +231,12 @@ def test_slowness_is_told_in_numbers() -> None:
     assert text == "it took 400 s until it served, 40 times as long as 3 restarts before (10 s)"
 
 
+def test_who_was_not_looked_at_meanwhile_is_not_called_slow() -> None:
+    look = {"durations": (10.0, 10.0, 10.0), "after": 2400 * SECOND}
+    assert failure(footing(EU1, NEW), served(2400), **look) is not None
+    assert failure(footing(EU1, NEW), replace(served(2400), overlooked=True), **look) is None
+
+
 def test_slowness_can_be_left_unjudged() -> None:
     policy = {"slowest_restart": None}
     assert failure(footing(EU1, NEW), served(400), durations=(1.0,) * 3, policy=policy, after=400 * SECOND) is None

@@ -65,21 +65,21 @@ def stale(age: float) -> Sighting:
 )
 def test_what_counts_as_progress(mine, age: float | None, moves: bool) -> None:
     sightings = {EU1: stale(age)} if age is not None else {}
-    found = follow(mine, RESTARTED, after=MINUTE, sightings=sightings).restarts[EU1]
-    assert found.marked_at == (NOW + MINUTE if moves else None)
+    found = follow(mine, RESTARTED, after=30 * SECOND, sightings=sightings).restarts[EU1]
+    assert found.marked_at == (NOW + 30 * SECOND if moves else None)
 
 
 @pytest.mark.parametrize(("ages", "moves"), [((900, 899), True), ((900, 900), False), ((900, 950), False)])
 def test_a_tip_that_moves_and_grows_no_younger_is_no_progress(ages: tuple[int, int], moves: bool) -> None:
     before = follow(replaying(None), RESTARTED, sightings={EU1: stale(ages[0])}).restarts[EU1]
-    after = follow(replaying(None), before, after=MINUTE, sightings={EU1: stale(ages[1])}).restarts[EU1]
-    assert after.marked_at == (NOW + MINUTE if moves else NOW)
+    after = follow(replaying(None), before, after=30 * SECOND, sightings={EU1: stale(ages[1])}).restarts[EU1]
+    assert after.marked_at == (NOW + 30 * SECOND if moves else NOW)
 
 
 def test_a_tip_that_was_young_once_has_to_grow_younger_still() -> None:
     before = follow(replaying(None), RESTARTED, sightings={EU1: stale(100)}).restarts[EU1]
-    older = follow(replaying(None), before, after=MINUTE, sightings={EU1: stale(900)}).restarts[EU1]
-    again = follow(replaying(None), older, after=2 * MINUTE, sightings={EU1: stale(800)}).restarts[EU1]
+    older = follow(replaying(None), before, after=30 * SECOND, sightings={EU1: stale(900)}).restarts[EU1]
+    again = follow(replaying(None), older, after=60 * SECOND, sightings={EU1: stale(800)}).restarts[EU1]
     assert again.marked_at == NOW
 
 
@@ -92,8 +92,8 @@ def test_who_serves_is_not_stuck_from_before_when_it_falls_out() -> None:
 
 def test_a_percent_that_stands_still_is_no_progress() -> None:
     before = follow(replaying(10.0), RESTARTED).restarts[EU1]
-    assert follow(replaying(10.0), before, after=MINUTE).restarts[EU1] == before
-    assert follow(replaying(10.2), before, after=MINUTE).restarts[EU1].marked_at == NOW + MINUTE
+    assert follow(replaying(10.0), before, after=30 * SECOND).restarts[EU1].marked_at == before.marked_at
+    assert follow(replaying(10.2), before, after=30 * SECOND).restarts[EU1].marked_at == NOW + 30 * SECOND
 
 
 def test_a_relay_that_serves_again_tells_how_long_that_took() -> None:
@@ -112,7 +112,7 @@ def test_a_relay_that_serves_again_tells_how_long_that_took() -> None:
     ],
 )
 def test_who_does_not_serve_on_what_it_was_told_has_not_come_back(mine) -> None:
-    record = follow(mine, RESTARTED, after=MINUTE)
+    record = follow(mine, RESTARTED, after=30 * SECOND)
     assert record.durations == ()
     assert record.restarts[EU1].served_at is None
 
@@ -132,21 +132,21 @@ def test_who_does_not_serve_on_what_it_was_told_has_not_come_back(mine) -> None:
     ids=["never begun", "under way", "another's run", "failed", "failed before", "is out", "not known", "not asked"],
 )
 def test_a_restart_that_never_began_is_forgotten(mine, look, kept: bool) -> None:
-    assert (EU1 in follow(mine, RESTARTED, after=MINUTE, **look).restarts) is kept
+    assert (EU1 in follow(mine, RESTARTED, after=30 * SECOND, **look).restarts) is kept
 
 
 def test_a_restart_is_measured_once() -> None:
-    served = replace(RESTARTED, served_at=NOW + MINUTE)
+    served = replace(RESTARTED, served_at=NOW + 30 * SECOND)
     record = follow(footing(EU1, NEW), served, after=5 * MINUTE, durations=(60.0,))
     assert record.durations == (60.0,)
-    assert record.restarts[EU1].served_at == NOW + MINUTE
+    assert record.restarts[EU1].served_at == NOW + 30 * SECOND
 
 
-@pytest.mark.parametrize(("state", "kept"), [(RolloutState.COMPLETE, None), (RolloutState.RUNNING, NOW + MINUTE)])
+@pytest.mark.parametrize(("state", "kept"), [(RolloutState.COMPLETE, None), (RolloutState.RUNNING, NOW + 30 * SECOND)])
 def test_once_the_rollout_is_complete_a_tip_that_moves_is_nothing_to_keep(state: RolloutState, kept) -> None:
     served = replace(RESTARTED, served_at=NOW)
     record = RolloutRecord(make_rollout(state), restarts={EU1: served})
-    look = make_look(record, after=MINUTE, sightings={EU1: Sighting(Verdict.OK, tip_age_seconds=7.0)})
+    look = make_look(record, after=30 * SECOND, sightings={EU1: Sighting(Verdict.OK, tip_age_seconds=7.0)})
     assert follow_restarts({EU1: footing(EU1, NEW)}, look).restarts[EU1].marked_at == kept
 
 
@@ -156,13 +156,13 @@ def test_who_has_not_served_yet_is_followed_though_the_rollout_is_complete() -> 
 
 
 def test_another_instance_in_its_place_is_no_measure_of_restarts() -> None:
-    assert follow(footing(EU1, NEW), replace(RESTARTED, replaced=True), after=MINUTE).durations == ()
+    assert follow(footing(EU1, NEW), replace(RESTARTED, replaced=True), after=30 * SECOND).durations == ()
 
 
 def test_the_newest_durations_are_remembered() -> None:
     durations = tuple(float(n) for n in range(MOST_DURATIONS))
-    found = follow(footing(EU1, NEW), RESTARTED, after=MINUTE, durations=durations).durations
-    assert found == (*durations[1:], 60.0)
+    found = follow(footing(EU1, NEW), RESTARTED, after=30 * SECOND, durations=durations).durations
+    assert found == (*durations[1:], 30.0)
 
 
 def test_restarts_of_relays_that_nobody_wants_any_more_are_forgotten() -> None:
@@ -202,3 +202,25 @@ def test_a_relay_that_goes_out_later_is_given_its_time_anew(age: float | None) -
 
 def look_deadline():
     return make_look().spec.rollout.progress_deadline
+
+
+# --- time in which nobody looked -------------------------------------------------------------------------------------
+
+
+def test_time_in_which_nobody_looked_is_not_held_against_a_relay() -> None:
+    seen = follow(replaying(10.0), RESTARTED, after=30 * SECOND).restarts[EU1]
+    found = follow(replaying(10.0), seen, after=40 * MINUTE).restarts[EU1]
+    gap = 40 * MINUTE - 30 * SECOND
+    assert (found.at, found.marked_at, found.overlooked) == (NOW + gap, NOW + 30 * SECOND + gap, True)
+
+
+def test_who_came_back_while_nobody_looked_tells_no_duration() -> None:
+    found = follow(footing(EU1, NEW), RESTARTED, after=40 * MINUTE, durations=(7.0,))
+    assert found.durations == (7.0,)
+    assert found.restarts[EU1].served_at == NOW + 40 * MINUTE
+
+
+def test_looks_in_a_row_leave_no_gap() -> None:
+    seen = follow(replaying(10.0), RESTARTED, after=30 * SECOND).restarts[EU1]
+    again = follow(replaying(11.0), seen, after=60 * SECOND).restarts[EU1]
+    assert (again.at, again.overlooked) == (NOW, False)

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from orchestrator.fleet.observation import InFlight, UnitState, Verdict
+from orchestrator.fleet.relay import wanted_relays
 from orchestrator.fleet.rollout import RolloutState, Verb
 from orchestrator.planning.plan import Deploy
 from orchestrator.planning.reconcile import plan_fleet
@@ -134,6 +135,18 @@ def test_it_waits_while_a_partner_is_out_and_goes_on_by_itself() -> None:
     assert updated(plan) == []
     assert all("partners are out: alpha" in hold.because and hold.passes for hold in plan.holds)
     assert updated(plan_fleet(keep(look, plan))) == [CANARY]
+
+
+def test_it_does_not_begin_where_too_few_serve_to_measure_a_canary_by_unless_that_is_confirmed() -> None:
+    look = upgrading(SHORT)
+    down = [relay.name for relay in wanted_relays(look.spec) if relay.name != CANARY][:4]
+    for name in down:
+        look = probe(look, name, Verdict.REFUSED)
+    plan = plan_fleet(look)
+    assert updated(plan) == []
+    assert any("unhealthy-fleet" in hold.because for hold in plan.holds)
+    confirmed = replace(look, record=replace(look.record, confirmed_retirements=frozenset({"unhealthy-fleet"})))
+    assert updated(plan_fleet(confirmed)) != []
 
 
 @pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.HALT])

@@ -256,6 +256,11 @@ def test_the_canary_stays_who_it_was(footings, restarts) -> None:
     assert take_up(under_way(record=RolloutRecord(restarts=restarts)), footings).rollout.waves == WAVES
 
 
+def test_a_canary_that_cannot_be_asked_gives_its_place_to_one_that_serves() -> None:
+    found = take_up(under_way(), fleet(silent(EU3))).rollout.waves
+    assert found == ((EU1,), (EU3,), (US1,), (EU2, US2), (US3,))
+
+
 def test_of_two_canaries_the_one_that_was_begun_stays() -> None:
     record = under_way(waves=((EU3, EU1), (US1, US2)))
     found = take_up(record, fleet(SICK, footing(EU3, NEW))).rollout.waves
