@@ -36,6 +36,8 @@ def why_needless(record: FleetRecord, verb: Verb) -> str | None:
     current = record.rollout.current
     if current is None or pending_orders(record) or current.state not in REACHED.get(verb, ()):
         return None
+    if verb is Verb.HALT and not current.by:
+        return None  # what halted by itself may be lifted by what mends it; an operator's word is not
     return f"the rollout to {current.version} is {current.state} already{_because(current)}"
 
 

@@ -139,6 +139,8 @@ class Rollout:
     """Number of the last order that was taken up."""
     doubtful: frozenset[str] = frozenset()
     """Relays for whose bakes it was paused: who resumes vouches for them."""
+    by: str = ""
+    """Operator whose order brought it into this state; empty if it came into it by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ def why_failed(footing: Footing, told: Restart | None, judged: Judgement, look: 
     attempt = look.record.attempts.get((footing.name, "deploy"))
     if attempt is not None and attempt.failures >= GIVE_UP_AFTER and attempt.last_at >= told.at:
         return f"deploying it failed {attempt.failures} times, last: {attempt.error}"
-    if told.replaced and footing.view.phase in UNBORN and look.now - told.at > 2 * look.spec.rollout.boot_deadline:
+    awaited = look.now - max(told.at, told.marked_at or told.at)
+    if told.replaced and footing.view.phase in UNBORN and awaited > 2 * look.spec.rollout.boot_deadline:
         return f"its new instance does not come up since {describe_span(look.now - told.at)}: {footing.view.reason}"
     if footing.facts is None or not footing.arrived:
         return None

@@ -13,7 +13,7 @@ from orchestrator.planning.wished import STOPPED, Wished, is_trusted
 TAKEN_UP = {
     Verb.PAUSE: (RolloutState.RUNNING,),
     Verb.RESUME: (RolloutState.PAUSED, *STOPPED),
-    Verb.HALT: (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.ROLLING_BACK),
+    Verb.HALT: (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.ROLLING_BACK, RolloutState.HALTED),
     Verb.ROLLBACK: (RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HALTED, RolloutState.COMPLETE),
 }
 """Verb → states in which it is taken up; in all others it comes to nothing. Whether a `retry` does depends on the relay."""
@@ -36,6 +36,8 @@ def _obey(wished: Wished, order: Order, footings: Mapping[str, Footing], look: L
             return wished
         case Verb.PAUSE:
             return wished.turn(RolloutState.PAUSED, f"by {said}", "paused", look, user=order.user)
+        case Verb.HALT if state is RolloutState.HALTED and rollout.by:
+            return wished
         case Verb.HALT:
             return wished.turn(RolloutState.HALTED, f"by {said}", "halted", look, user=order.user)
         case Verb.RESUME if state is RolloutState.PAUSED:
@@ -45,7 +47,7 @@ def _obey(wished: Wished, order: Order, footings: Mapping[str, Footing], look: L
         case Verb.RESUME:
             return _go_on(_forgive(wished, frozenset(rollout.failed), footings, look), "resumed", order, look)
         case Verb.RETRY if state is not RolloutState.COMPLETE:
-            lifts = state is RolloutState.HALTED and _was_to_blame(order.relay, wished)
+            lifts = state is RolloutState.HALTED and not rollout.by and _was_to_blame(order.relay, wished)
             forgiven = _forgive(wished, frozenset({order.relay}), footings, look)
             if lifts and not forgiven.rollout.failed:
                 return _go_on(forgiven, "retried", order, look)

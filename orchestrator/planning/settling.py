@@ -79,9 +79,9 @@ def _skip_gap(told: Restart, look: Look) -> Restart:
     if told.served_at is not None:
         return told
     gap = _count_gap(told.seen_at or told.at, look)
-    marked_at = told.marked_at + gap if told.marked_at is not None else None
-    overlooked = told.overlooked or gap > timedelta()
-    return replace(told, at=told.at + gap, marked_at=marked_at, seen_at=look.now, overlooked=overlooked)
+    if not gap:
+        return replace(told, seen_at=look.now)
+    return replace(told, marked_at=(told.marked_at or told.at) + gap, seen_at=look.now, overlooked=True)
 
 
 def _count_gap(seen_at: datetime, look: Look) -> timedelta:

@@ -74,7 +74,7 @@ def _may_stage_again(rollout: Rollout, record: RolloutRecord, look: Look) -> boo
     wish = set(rollout.wish.values())
     staged = any(failure.staging for digest, failure in record.failures.items() if digest in wish)
     tried = any(intent == "stage" for _, intent in look.record.attempts)
-    return rollout.state is RolloutState.HALTED and staged and not rollout.failed and not tried
+    return rollout.state is RolloutState.HALTED and not rollout.by and staged and not rollout.failed and not tried
 
 
 def _start(

@@ -26,7 +26,7 @@ class Wished:
 
     def turn(self, state: RolloutState, because: str, what: str, look: Look, *, user: str = "") -> Wished:
         """Return it in another state, with the event that tells so."""
-        rollout = replace(self.rollout, state=state, because=because, since=look.now)
+        rollout = replace(self.rollout, state=state, because=because, since=look.now, by=user)
         return replace(self, rollout=rollout).tell(what, because, look, user=user)
 
     def tell(self, what: str, text: str, look: Look, *, user: str = "") -> Wished:

@@ -141,11 +141,17 @@ def test_a_complete_rollout_may_be_taken_back_if_it_is_known_to_what(run: Run, f
 def test_what_is_so_already_is_not_asked_for_again(
     run: Run, fleet: Path, store: Store, verb: str, state: RolloutState
 ) -> None:
-    begin(store, state, because="by anna: lunch")
+    begin(store, state, because="by anna: lunch", by="anna")
     ended = run("--fleet", fleet, "rollout", verb, *WHY)
     assert ended.code == 0
     assert f"the rollout to 11.0.1 is {state} already (by anna: lunch); nothing was asked" in ended.err
     assert store.load().orders == ()
+
+
+def test_what_halted_by_itself_may_be_halted_by_an_operator_too(run: Run, fleet: Path, store: Store) -> None:
+    begin(store, RolloutState.HALTED, because="demo-eu-01: exit 1")
+    assert run("--fleet", fleet, "rollout", "halt", *WHY, "--yes").code == 0
+    assert [order.verb for order in store.load().orders] == [Verb.HALT]
 
 
 def test_what_one_order_may_change_the_next_one_does_not_count_on(run: Run, fleet: Path, store: Store) -> None:

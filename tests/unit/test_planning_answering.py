@@ -37,25 +37,35 @@ def everywhere(look, change):
     return look
 
 
+def curing(look):
+    """A new release is wished for, and an operator has said that it is the cure for a fleet that does not serve."""
+    record = replace(look.record, confirmed_retirements=frozenset({"unhealthy-fleet"}))
+    return with_new_release(replace(look, record=record))
+
+
 def restarted(look) -> list[str]:
     return [action.relay for action in plan_fleet(look).actions if isinstance(action, Deploy)]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.STALE_TIP, Verdict.HANDSHAKE_TIMEOUT, Verdict.ANSWER_TIMEOUT])
 def test_relays_that_answer_are_restarted_one_at_a_time_though_none_of_them_serves(verdict: Verdict) -> None:
-    look = everywhere(with_new_release(serving_look()), lambda each, relay: with_sighting(each, relay, verdict))
+    look = everywhere(curing(serving_look()), lambda each, relay: with_sighting(each, relay, verdict))
     assert len(restarted(look)) == 1
 
 
+def test_a_fleet_that_does_not_serve_is_not_given_another_release_unless_that_is_said_to_be_the_cure() -> None:
+    look = with_new_release(serving_look())
+    look = everywhere(look, lambda each, relay: with_sighting(each, relay, Verdict.REFUSED))
+    assert restarted(look) == []
+
+
 def test_relays_whose_port_is_closed_are_restarted_together() -> None:
-    look = everywhere(with_new_release(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.REFUSED))
+    look = everywhere(curing(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.REFUSED))
     assert len(restarted(look)) == len(look.seen.cloud.instances)
 
 
 def test_a_plan_that_restarts_two_stale_relays_is_called_a_defect() -> None:
-    look = everywhere(
-        with_new_release(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.STALE_TIP)
-    )
+    look = everywhere(curing(serving_look()), lambda each, relay: with_sighting(each, relay, Verdict.STALE_TIP))
     plan = plan_fleet(look)
     (deploy,) = plan.actions
     other = next(i for i in look.seen.cloud.instances if i.relay != deploy.relay)

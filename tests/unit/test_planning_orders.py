@@ -49,7 +49,7 @@ BAD = Failure(NEW, "10.6.0", EU1, "exit 1", NOW)
         (COMPLETE, Verb.PAUSE, COMPLETE, None),
         (RUNNING, Verb.HALT, HALTED, "halted"),
         (PAUSED, Verb.HALT, HALTED, "halted"),
-        (HALTED, Verb.HALT, HALTED, None),
+        (HALTED, Verb.HALT, HALTED, "halted"),
         (ROLLING_BACK, Verb.HALT, HALTED, "halted"),
         (ROLLED_BACK, Verb.HALT, ROLLED_BACK, None),
         (COMPLETE, Verb.HALT, COMPLETE, None),
@@ -196,6 +196,27 @@ def test_a_wish_that_had_failed_before_can_be_resumed_and_is_not_halted_again() 
 def test_the_retry_of_a_relay_that_is_not_to_blame_lifts_no_halt() -> None:
     found = take_up(under_way(HALTED, because="by ops: lunch"), orders=[order(1, Verb.RETRY, EU1)])
     assert (found.rollout.state, found.rollout.because) == (HALTED, "by ops: lunch")
+
+
+def test_an_operators_halt_is_not_lifted_by_the_retry_of_what_failed_before_it() -> None:
+    orders = [order(1, Verb.HALT), order(2, Verb.RETRY, EU1), order(3, Verb.RETRY, US1)]
+    found = take_up(TWO_FAILED, orders=orders)
+    assert (found.rollout.state, found.rollout.by, found.rollout.failed) == (HALTED, "ops", {})
+    assert (
+        take_up(replace(found.record, current=found.rollout), orders=[*orders, order(4, Verb.RESUME)]).rollout.state
+        is RUNNING
+    )
+
+
+def test_an_operators_halt_is_not_said_twice() -> None:
+    found = take_up(TWO_FAILED, orders=[order(1, Verb.HALT), order(2, Verb.HALT)])
+    assert told_of(found) == ["halted"]
+
+
+def test_an_operators_halt_is_not_lifted_because_staging_may_be_tried_again() -> None:
+    record = under_way(HALTED, record=RolloutRecord(failures={NEW: replace(BAD, staging=True)}))
+    assert take_up(record).rollout.state is RUNNING
+    assert take_up(record, orders=[order(1, Verb.HALT)]).rollout.state is HALTED
 
 
 def test_the_retry_of_the_relay_that_could_not_be_staged_lifts_the_halt() -> None:

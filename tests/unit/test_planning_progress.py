@@ -211,7 +211,13 @@ def test_time_in_which_nobody_looked_is_not_held_against_a_relay() -> None:
     seen = follow(replaying(10.0), RESTARTED, after=30 * SECOND).restarts[EU1]
     found = follow(replaying(10.0), seen, after=40 * MINUTE).restarts[EU1]
     gap = 40 * MINUTE - 30 * SECOND
-    assert (found.at, found.marked_at, found.overlooked) == (NOW + gap, NOW + 30 * SECOND + gap, True)
+    assert (found.at, found.marked_at, found.overlooked) == (NOW, NOW + 30 * SECOND + gap, True)
+
+
+def test_who_showed_nothing_yet_is_waited_for_from_when_somebody_looks_again() -> None:
+    found = follow(replaying(None), RESTARTED, after=40 * MINUTE).restarts[EU1]
+    assert found.marked_at == NOW + 40 * MINUTE
+    assert gets_on(found, make_look(after=40 * MINUTE))
 
 
 def test_who_came_back_while_nobody_looked_tells_no_duration() -> None:
