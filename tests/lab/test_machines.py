@@ -337,9 +337,12 @@ def test_an_elastic_address_comes_and_goes_while_the_machine_runs(lab: Lab, firs
     pid = find_first_process(lab, first.instance_id)
     assert pid is not None
     assert network.observe_addresses(lab.network, pid) == {*first.addresses, elastic}
+    way_out = f"ip route get {lab.network.gateway_v4}"
+    assert f"src {elastic}" in inside(lab, first, way_out)
     network.remove_address(lab.network, first.instance_id, elastic)
     network.remove_address(lab.network, first.instance_id, elastic)
     assert network.observe_addresses(lab.network, pid) == set(first.addresses)
+    assert f"src {first.addresses[0]}" in inside(lab, first, way_out)
 
 
 def test_machines_reach_their_lab_and_nothing_beyond(lab: Lab, first: MachineSpec, tmp_path: Path) -> None:

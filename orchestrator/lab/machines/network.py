@@ -158,9 +158,12 @@ def disconnect(network: LabNetwork, name: str) -> None:
 
 
 def add_address(network: LabNetwork, name: str, address: Address) -> None:
-    """Give a connected namespace one more address, at once."""
+    """Give a connected namespace one more address, at once. Others see what it dials from there, as through a cloud's gateway."""
     _check_addresses(network, name, [network.v4[2], address])
-    run_command("ip", "-n", network.namespace(name), "-batch", "-", stdin=_render_address(network, address) + "\n")
+    commands = [_render_address(network, address)]
+    if address.version == 4:
+        commands.append(f"route replace {network.v4} dev {CARD} scope link src {address}")
+    run_command("ip", "-n", network.namespace(name), "-batch", "-", stdin="\n".join(commands) + "\n")
     # Whoever had the address before is still known by its card here, and would be for half a minute.
     try_command("ip", "neigh", "flush", "to", str(address), "dev", network.bridge)
 
@@ -174,6 +177,10 @@ def remove_address(network: LabNetwork, name: str, address: Address) -> None:
         raise LabUnavailable(
             f"address {address} of {name} could not be removed: {outcome.stderr.strip()}",
             next_step=f"See `ip -n {network.namespace(name)} addr`, then repeat.",
+        )
+    if outcome.returncode == 0 and address.version == 4:  # the way out went with the address that it was dialled from
+        run_command(
+            "ip", "-n", network.namespace(name), "route", "replace", str(network.v4), "dev", CARD, "scope", "link"
         )
 
 
