@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -22,6 +23,9 @@ from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.look import GONE, Look, Wanted
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.reconcile import plan_fleet
+
+LEAST_REST = 4
+"""After the slowest of rounds, one in so many parts of the usual time passes before the next."""
 
 IDLE: Mapping[str, InFlight] = MappingProxyType({})
 
@@ -121,9 +125,9 @@ def run_until_settled(
     report: Callable[[Round, Mapping[str, InFlight]], None],
 ) -> tuple[Ending, Round]:
     """Run rounds until the fleet has converged, or only holds remain that time alone will not end."""
-    pause = wanted.spec.controller.look_every.total_seconds()
     while True:
         hands.background.raise_failures()
+        began = hands.clock.now()
         in_flight = executor.in_flight()
         ended = executor.ended()
         found = look_and_plan(eyes, hands.store, hands.clock, wanted, in_flight)
@@ -139,7 +143,13 @@ def run_until_settled(
         if idle and not any(hold.passes for hold in found.plan.holds) and hands.store.newest_order() <= heard:
             hands.background.raise_failures()  # of what ended since this round began
             return (Ending.HELD if found.plan.holds else Ending.CONVERGED), found
-        hands.clock.wait(pause, until=lambda ended=ended: executor.ended() != ended)  # type: ignore[misc]
+        pause = _rest(hands.clock.now() - began, wanted.spec.controller.look_every)
+        hands.clock.wait(pause.total_seconds(), until=lambda ended=ended: executor.ended() != ended)  # type: ignore[misc]
+
+
+def _rest(took: timedelta, look_every: timedelta) -> timedelta:
+    """Return how long to wait after a round that took so long; hosts that are slow to tell are not asked without a rest."""
+    return max(look_every - took, look_every / LEAST_REST)
 
 
 def save_evidence(store: StorePort, found: Round) -> bool:

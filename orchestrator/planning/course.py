@@ -6,7 +6,8 @@ firewalls go on changing everywhere while a release has reached only some.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.fleet.observation import Verdict
@@ -15,8 +16,10 @@ from orchestrator.planning.assess import ANSWERS
 from orchestrator.planning.budget import name_some
 from orchestrator.planning.footing import Footing, lend_bundles, make_bundle
 from orchestrator.planning.look import Look
+from orchestrator.planning.plan import Health
 from orchestrator.planning.preflight import UNHEALTHY, Finding, Level, can_go_back
 from orchestrator.planning.settling import stays_down
+from orchestrator.planning.waves import most_in_wave
 from orchestrator.planning.wished import BACKWARD, Wished, is_settled, is_trusted
 from orchestrator.rendering.bundle import parse_bundle, render_bundle
 from orchestrator.rendering.values import RenderedRelay
@@ -104,20 +107,18 @@ def why_partners_awaited(wished: Wished, look: Look) -> str | None:
     rollout = wished.rollout
     if rollout.state is not RolloutState.RUNNING or not rollout.waves or is_trusted(rollout):
         return None
-    confirmed = look.record.confirmed_retirements
-    out = [name for name in list_partners_out(look) if f"{PARTNER_OUT}{name}" not in confirmed]
+    out = list_partners_awaited(look)
     if not out:
         return None
     allow = " ".join(f"--confirm {PARTNER_OUT}{name}" for name in out)
     return f"partners are out: {', '.join(out)}; `{allow}` goes on without"
 
 
-def list_partners_out(look: Look) -> list[str]:
-    """Name the partners that are visibly out: consumers cannot turn to them while relays are updated."""
-    sightings = look.seen.sightings
-    return sorted(
-        p.name for p in look.spec.partners if p.name in sightings and sightings[p.name].verdict not in PRESENT
-    )
+def list_partners_awaited(look: Look) -> list[str]:
+    """Name the partners that are visibly out, so that consumers cannot turn to them, but for those an operator goes on without."""
+    sightings, confirmed = look.seen.sightings, look.record.confirmed_retirements
+    out = sorted(p.name for p in look.spec.partners if p.name in sightings and sightings[p.name].verdict not in PRESENT)
+    return [name for name in out if f"{PARTNER_OUT}{name}" not in confirmed]
 
 
 def list_allowed(now: Situation, look: Look) -> frozenset[str]:
@@ -125,8 +126,10 @@ def list_allowed(now: Situation, look: Look) -> frozenset[str]:
     rollout, footings = now.wished.rollout, now.footings
     if rollout.state in BACKWARD:
         return frozenset()
-    if rollout.state is RolloutState.COMPLETE or not rollout.waves:
+    if rollout.state is RolloutState.COMPLETE:
         return frozenset(footings)
+    if not rollout.waves:
+        return frozenset(name for name in footings if _why_not_begin(name, now) is None)
     # Whoever was told already goes on, whatever the state: it is out for it, or runs it by now.
     # But not on what has failed by now, if it had only been stopped for it.
     failed = now.wished.record.failures
@@ -137,15 +140,42 @@ def list_allowed(now: Situation, look: Look) -> frozenset[str]:
     place = {name: index for index, wave in enumerate(now.waves) for name in wave}
     proven = now.open_wave is None or now.open_wave >= rollout.canaries
     turn = {name for name in place if now.open_wave is None or place[name] <= now.open_wave}
+    turn -= _list_crowded(turn, now, look)
     # It costs nothing to update who is new, or down anyway; but only once the canaries have shown that it works.
-    free = (
-        {n for n, f in footings.items() if n not in place or stays_down(f, now.wished.record, look)}
-        if proven
-        else set()
-    )
-    # Whoever came later and has nothing else to run takes nothing from anybody.
-    free |= {n for n, f in footings.items() if n not in place and not f.runs and f.region not in rollout.good}
-    return frozenset((told | turn | free) - rollout.failed.keys())
+    free = {n for n, f in footings.items() if n not in place or _costs_nothing(f, now, look)} if proven else set()
+    doomed = {name for name in turn | free if _why_not_begin(name, now) is not None}
+    return frozenset((told | (turn | free) - doomed) - rollout.failed.keys())
+
+
+def _why_not_begin(name: str, now: Situation) -> str | None:
+    """Return how the wish has failed that a relay with nothing to run would start with: it would only fail on it, too."""
+    footing, failure = now.footings[name], now.wished.record.failures.get(now.footings[name].wish)
+    if footing.runs or failure is None or failure.staging or footing.region in now.wished.rollout.good:
+        return None
+    return f"{failure.version} failed before, on {failure.relay}: {failure.because}; `rollout retry {name}` tries it all the same"
+
+
+def _costs_nothing(footing: Footing, now: Situation, look: Look) -> bool:
+    """Whether a relay is down anyway; one in quarantine may be there for what it runs, or not, but nobody follows it."""
+    quarantined = footing.name in look.record.evidence.quarantines and footing.view.health is Health.UNHEALTHY
+    return quarantined or stays_down(footing, now.wished.record, look)
+
+
+def _list_crowded(turn: Collection[str], now: Situation, look: Look) -> frozenset[str]:
+    """Name those that would go beside too many others of their region, however the waves came to be so since they were planned."""
+    settling, footings = now.wished.record.settling, now.footings
+    waved = [name for wave in now.waves for name in wave]
+    begun = {n for n in waved if now.was_told(n) and (footings[n].arrived or not footings[n].healthy)}
+    under_way = Counter(footings[name].region for name in begun if not is_settled(name, settling))
+    crowded = set()
+    for name in waved:
+        region = footings[name].region
+        if name not in turn or name in begun or not footings[name].healthy or is_settled(name, settling):
+            continue
+        if under_way[region] >= most_in_wave(look.spec.relay_count(region), look.spec.rollout):
+            crowded.add(name)
+        under_way[region] += 1
+    return frozenset(crowded)
 
 
 def _starts_proven(footing: Footing, rollout: Rollout) -> bool:
@@ -247,8 +277,13 @@ def _why_no_way_back(footing: Footing, aim: str, now: Situation) -> str | None:
 
 def _why_waits(name: str, now: Situation) -> str:
     rollout = now.wished.rollout
+    if (doomed := _why_not_begin(name, now)) is not None:
+        return doomed
     if now.open_wave is None or name in rollout.failed:
         return f"it failed on {rollout.version}, and nothing is known that it could go back to"
+    if name in now.waves[now.open_wave]:
+        region = now.footings[name].region
+        return f"as many of {region} as may go together are on their way"
     title = "the canary" if rollout.canaries and now.open_wave == 0 else f"wave {now.open_wave + 1 - rollout.canaries}"
     waiting = [other for other in now.waves[now.open_wave] if not is_settled(other, now.wished.record.settling)]
     return f"its turn comes after {title} ({name_some(waiting)})"

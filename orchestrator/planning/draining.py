@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from orchestrator.fleet.address import plain_address
 from orchestrator.fleet.observation import HostFacts, HostView, Verdict
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Stop
@@ -13,8 +14,11 @@ DRAIN = "drain"
 """What a hold is called that keeps a relay out of the names until it may be stopped."""
 
 
-def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look) -> Hold | None:
-    """Return the hold that lets a relay drain, or None once it has: it may be stopped."""
+def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look, named_by: Collection[str] = ()) -> Hold | None:
+    """Return the hold that lets a relay drain, or None once it has: it may be stopped.
+
+    `named_by` are the addresses of the relays whose topology names it: those hold on to it until it stops, and are not waited for.
+    """
     policy = look.spec.rollout
     evidence = look.record.evidence
     since = look.record.rollout.draining.get(relay, evidence.withdrawn.get(relay))
@@ -28,14 +32,21 @@ def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look) -> Hold 
     if drained < policy.drain_time:
         seconds = f"{drained.total_seconds():.0f} of {policy.drain_time.total_seconds():.0f} s"
         return Hold(relay, DRAIN, f"{what}; is out of the names since {seconds}", passes=True)
-    inbound = facts.metrics.inbound if facts.metrics is not None else None
-    if inbound is None or inbound <= policy.drain_connections or drained >= policy.drain_deadline:
+    others = _count_others(facts, named_by)
+    if others is None or others <= policy.drain_connections or drained >= policy.drain_deadline:
         return None
     left = (policy.drain_deadline - drained).total_seconds()
-    because = (
-        f"{inbound} others are connected, {policy.drain_connections} may be; stopped in {left:.0f} s at the latest"
-    )
+    because = f"{others} others are connected, {policy.drain_connections} may be; stopped in {left:.0f} s at the latest"
     return Hold(relay, DRAIN, f"{what}; {because}", passes=True)
+
+
+def _count_others(facts: HostFacts, named_by: Collection[str]) -> int | None:
+    """Return how many are connected to a relay that are none of ours; None if that is not known."""
+    if facts.metrics is None or facts.metrics.inbound is None:
+        return None
+    peers = {plain_address(peer) for peer in facts.peers or ()}
+    ours = sum(plain_address(address) in peers for address in named_by)
+    return max(facts.metrics.inbound - ours, 0)
 
 
 def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, datetime]:

@@ -53,6 +53,15 @@ def _plan_mesh(
     )
 
 
+def list_naming(mesh: Mesh, addresses: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
+    """Return relay → addresses of the relays that name it, as far as they have one."""
+    naming: dict[str, set[str]] = {relay.name: set() for relay in mesh.relays}
+    for name, named in mesh.neighbours.items():
+        for other in named if name in addresses else ():
+            naming[other].add(addresses[name])
+    return {name: frozenset(found) for name, found in naming.items()}
+
+
 def render_fleet(
     wanted: Wanted, seen: Observation, untrusted: frozenset[str] = frozenset()
 ) -> Mapping[str, RenderedRelay]:

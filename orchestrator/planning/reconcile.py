@@ -7,7 +7,7 @@ plan (one step a relay, under one budget). What is unsafe is refused by `checks`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation
@@ -24,7 +24,7 @@ from orchestrator.planning.budget import Budget, count_budget
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
-from orchestrator.planning.mesh import plan_mesh, relay_addresses, render_mesh
+from orchestrator.planning.mesh import list_naming, plan_mesh, relay_addresses, render_mesh
 from orchestrator.planning.notes import add_notes
 from orchestrator.planning.plan import DISTURBING, Action, Deploy, Health, Hold, Launch, Phase, Plan, RelayView, Stop
 from orchestrator.planning.reload_notes import find_reachable, why_reload_not_taken
@@ -60,7 +60,7 @@ def plan_fleet(look: Look) -> Plan:
         return hold_all(views, because, judged, look)
     mesh = plan_mesh(look.spec, frozenset(judged.quarantines), addresses := relay_addresses(look.spec, look.seen))
     wish = render_mesh(look.wanted, mesh, addresses)
-    links = link_mesh(mesh.neighbours)
+    links, naming = link_mesh(mesh.neighbours), list_naming(mesh, addresses)
     course = steer_rollout(look, slots, views, wish, links, judged)
     rendered = course.rendered
     reachable = find_reachable(look.seen, look.spec, look.now)
@@ -73,23 +73,15 @@ def plan_fleet(look: Look) -> Plan:
     steps: list[Action | Hold] = []
     planned: Counter[str] = Counter()
     for slot in _most_out_first(slots, views, course, look):
-        later = wish[slot.relay.name] if course.stages_wish else None
-        goal = Goal(rendered[slot.relay.name], later, course.kinds[slot.relay.name])
-        view, step = _plan_slot(slot, views[slot.relay.name], goal, look, budget, planned)
-        step = (
-            step or _wait_for_reload(view, rendered[view.name], reachable, look) or wait_for_rollout(course, view, look)
-        )
-        quarantine = judged.quarantines.get(view.name)
-        if isinstance(step, Hold) and step.wanted == "serve" and quarantine is not None:
-            recovers = quarantine.agreeing_since is not None or view.name in course.recovering
-            step = replace(step, passes=recovers)
-        told = course.record.restarts.get(view.name)
-        agrees = quarantine is not None and quarantine.agreeing_since is not None
-        if isinstance(step, Hold) and step.wanted == "serve" and told and not gets_on(told, look) and not agrees:
-            step = replace(step, passes=False)
-        views[view.name] = view
+        name = slot.relay.name
+        later = wish[name] if course.stages_wish else None
+        goal = Goal(rendered[name], later, course.kinds[name], naming[name])
+        view, step = _plan_slot(slot, views[name], goal, look, budget, planned)
+        step = step or _wait_for_reload(view, rendered[name], reachable, look) or wait_for_rollout(course, view, look)
+        step = _tell_if_recovers(step, name, course, judged, look)
+        views[name] = view
         if _takes_out(step):
-            budget = budget.take(view.name, view.region)
+            budget = budget.take(name, view.region)
         if isinstance(step, Launch):
             planned[step.subnet] += 1
         if step is not None:
@@ -99,7 +91,7 @@ def plan_fleet(look: Look) -> Plan:
     surplus_views, surplus_steps, budget = plan_surplus({relay.name for relay in relays}, look, budget)
     steps.extend(surplus_steps)
     steps.extend(plan_releases(slots, views, look))
-    steps = _tell_what_passes(_one_action_each(steps, look.seen), budget, course, look)
+    steps = _tell_what_passes(_one_action_each(steps, look.seen), views.values(), budget, course, look)
     plan = assemble_plan(
         [*views.values(), *surplus_views],
         steps,
@@ -152,6 +144,20 @@ def _wait_for_reload(view: RelayView, rendered: RenderedRelay, reachable: Mappin
     return Hold(view.name, "reload", untaken, passes=passes)
 
 
+def _tell_if_recovers(
+    step: Action | Hold | None, name: str, course: Course, judged: Judgement, look: Look
+) -> Action | Hold | None:
+    """Waiting until a relay serves passes while there is hope: in quarantine if it agrees again, after a restart if it gets on."""
+    if not isinstance(step, Hold) or step.wanted != "serve":
+        return step
+    quarantine, told = judged.quarantines.get(name), course.record.restarts.get(name)
+    if quarantine is not None and quarantine.agreeing_since is not None:
+        return replace(step, passes=True)
+    if told is not None and not gets_on(told, look):
+        return replace(step, passes=False)
+    return replace(step, passes=name in course.recovering) if quarantine is not None else step
+
+
 def _may_be_worked_on(slot: Slot, look: Look) -> bool:
     """Whether the host answered, and record and tag do not quarrel about its key."""
     if slot.current is None or why_keys_disagree(slot.current, look.record) is not None:
@@ -198,11 +204,11 @@ def _one_action_each(steps: Sequence[Action | Hold], seen: Observation) -> list[
 
 
 def _tell_what_passes(
-    steps: Sequence[Action | Hold], budget: Budget, course: Course, look: Look
+    steps: Sequence[Action | Hold], views: Iterable[RelayView], budget: Budget, course: Course, look: Look
 ) -> list[Action | Hold]:
     """Waiting for the budget, or for one's turn, ends by itself only if one of those waited for is on its way."""
     moving = {s.relay for s in steps if not isinstance(s, Hold) or (s.passes and s.wanted not in (*BUDGETED, UPDATE))}
-    moving |= course.withheld  # looks alone bring them back
+    moving |= course.withheld | _list_coming_back(views, course, look)  # looks alone bring them back
     before = look.record.rollout.draining
     moving |= (
         before.keys() - list_draining(steps, look).keys() if before else set()
@@ -224,10 +230,7 @@ def _tell_what_passes(
 
 def _count_budget(views: Mapping[str, RelayView], course: Course, look: Look) -> Budget:
     """Count who is out. Who serves again after its restart, but in too few looks to be published, is not back yet."""
-    told = course.record.restarts
-    down = {name for name, view in views.items() if view.health is not Health.HEALTHY}
-    busy = {name for name in views if name in course.withheld}
-    busy |= {name for name in down & told.keys() if told[name].served_at is None and gets_on(told[name], look)}
+    busy = {name for name in views if name in course.withheld} | _list_coming_back(views.values(), course, look)
     busy |= {name for name, work in look.seen.in_flight.items() if work.intent in DISTURBING}
     busy |= look.record.rollout.draining.keys() & views.keys()
     for view in views.values():  # what a controller that died had begun goes on without it
@@ -240,6 +243,13 @@ def _count_budget(views: Mapping[str, RelayView], course: Course, look: Look) ->
     for name in list_leaving(list(views), look):
         budget = budget.take(name, "")
     return budget
+
+
+def _list_coming_back(views: Iterable[RelayView], course: Course, look: Look) -> frozenset[str]:
+    """Name the relays that do not serve and were told to restart not long ago, or have got on since."""
+    told = course.record.restarts
+    down = {view.name for view in views if view.health is not Health.HEALTHY}
+    return frozenset(n for n in down & told.keys() if told[n].served_at is None and gets_on(told[n], look))
 
 
 def _most_out_first(slots: tuple[Slot, ...], views: Mapping[str, RelayView], course: Course, look: Look) -> list[Slot]:

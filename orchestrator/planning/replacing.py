@@ -6,7 +6,7 @@ has room for the new one is known before anything is stopped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, InstanceStatus, UnitState
 from orchestrator.planning.assess import Slot, may_serve, why_dead
@@ -28,7 +28,13 @@ def is_other_kind(instance: Instance, kind: Kind) -> bool:
 
 
 def plan_replacement(
-    slot: Slot, view: RelayView, kind: Kind, look: Look, budget: Budget, planned: Mapping[str, int]
+    slot: Slot,
+    view: RelayView,
+    kind: Kind,
+    look: Look,
+    budget: Budget,
+    planned: Mapping[str, int],
+    named_by: Collection[str] = (),
 ) -> Action | Hold:
     """Return the next step: launch the successor, wait until it runs, drain and stop the instance that serves."""
     instance = slot.current
@@ -52,7 +58,7 @@ def plan_replacement(
         full = budget.why_not_disturb(name, view.region) if serves else budget.why_not_touch(name, view.region)
         if full is not None:
             return Hold(name, "stop", f"{what}; {full}")
-    if serves and (drain := wait_for_drain(name, what, facts, look)) is not None:
+    if serves and (drain := wait_for_drain(name, what, facts, look, named_by)) is not None:
         return drain
     return Stop(name, instance, f"{what}; {slot.successor.instance_id} takes its place")
 

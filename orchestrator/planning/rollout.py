@@ -27,7 +27,7 @@ from orchestrator.planning.course import (
     keep_bundles,
     list_allowed,
     list_gates,
-    list_partners_out,
+    list_partners_awaited,
     list_withheld,
     pick_aim,
     why_partners_awaited,
@@ -217,4 +217,4 @@ def _check_before(
     if not of_step:
         return ()
     out = [name for name, footing in footings.items() if not footing.healthy]
-    return (*of_step, *check_fleet(len(footings) - len(out), out, look.spec.most_out(), list_partners_out(look)))
+    return (*of_step, *check_fleet(len(footings) - len(out), out, look.spec.most_out(), list_partners_awaited(look)))

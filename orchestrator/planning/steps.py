@@ -28,6 +28,8 @@ class Goal:
     now: RenderedRelay
     later: RenderedRelay | None
     kind: Kind
+    named_by: frozenset[str]
+    """Addresses of the relays whose topology names it."""
 
 
 def plan_step(
@@ -58,7 +60,7 @@ def plan_step(
         return preparing, _unless_waiting(prepare, "prepare", look)
     view = _with_pending(view, facts, rendered, look.wanted.versions)
     if is_other_kind(instance, goal.kind):
-        return view, plan_replacement(slot, view, goal.kind, look, budget, planned)
+        return view, plan_replacement(slot, view, goal.kind, look, budget, planned, goal.named_by)
     stage = _plan_stage(name, instance, facts, rendered) or (
         _plan_stage(name, instance, facts, later) if later is not None else None
     )
@@ -66,7 +68,7 @@ def plan_step(
         staging = view if view.health is Health.HEALTHY else replace(view, phase=Phase.STAGING, reason=stage.reason)
         return staging, _unless_waiting(stage, "stage", look)
     if view.pending is not None:
-        return view, _plan_deploy(view, instance, facts, rendered, look, budget)
+        return view, _plan_deploy(view, instance, facts, goal, look, budget)
     return view, _wait_for_node(view, facts)
 
 
@@ -149,7 +151,7 @@ def _plan_deploy(
     view: RelayView,
     instance: Instance,
     facts: HostFacts,
-    rendered: RenderedRelay,
+    goal: Goal,
     look: Look,
     budget: Budget,
 ) -> Action | Hold:
@@ -179,9 +181,9 @@ def _plan_deploy(
         )
         if full is not None:
             return Hold(view.name, "restart", f"{what}; {full}")
-        if serves and (drain := wait_for_drain(view.name, what, facts, look)) is not None:
+        if serves and (drain := wait_for_drain(view.name, what, facts, look, goal.named_by)) is not None:
             return drain
-    return Deploy(view.name, instance, rendered, change, disturbs, what)
+    return Deploy(view.name, instance, goal.now, change, disturbs, what)
 
 
 def _wait_for_node(view: RelayView, facts: HostFacts) -> Hold | None:

@@ -94,7 +94,8 @@ def _pick_canaries(
     return tuple(sorted(chosen))
 
 
-def _most_in_wave(relays: int, policy: RolloutSpec) -> int:
+def most_in_wave(relays: int, policy: RolloutSpec) -> int:
+    """Return how many of so many relays of a region may go in one wave."""
     if policy.wave_share is None:
         return max(1, relays // SHARE_OF_A_REGION)
     return count_share(policy.wave_share, relays)
@@ -108,7 +109,7 @@ def _spread(
     while any(waiting.values()):
         chosen: list[str] = []
         for region, names in waiting.items():
-            chosen += _take(names, _most_in_wave(whole[region], policy), frozenset(chosen), links, first)
+            chosen += _take(names, most_in_wave(whole[region], policy), frozenset(chosen), links, first)
         waves.append(tuple(sorted(chosen)))
     return waves
 

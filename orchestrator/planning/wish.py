@@ -88,7 +88,7 @@ def _start(
     good = _find_good(before, footings, look)
     behind = [f for f in footings.values() if not f.arrived and (f.runs or _may_run(f))]
     if behind:  # who has nothing to run until then, and nothing to lose, goes along
-        behind += [f for f in footings.values() if not f.runs and not _may_run(f) and f.region not in good]
+        behind += [f for f in footings.values() if _is_bare(f, good)]
     started = Rollout(
         target=target,
         version=look.spec.release,
@@ -109,12 +109,14 @@ def _start(
 
 
 def _add_newcomers(rollout: Rollout, footings: Mapping[str, Footing], links: Links, look: Look) -> Rollout:
-    """Give relays that were launched meanwhile, on what was trusted then, waves of their own after the others.
+    """Give relays that came meanwhile waves of their own after the others: on what was trusted then, or with nothing to run.
 
     Where there are none, nothing ran when it was wished for; what was started since on something else is as careful a matter.
     """
     waved = {name for wave in rollout.waves for name in wave}
     newcomers = [f for f in footings.values() if f.runs and not f.arrived and f.name not in waved]
+    if rollout.waves or newcomers:
+        newcomers += [f for f in footings.values() if _is_bare(f, rollout.good) and f.name not in waved]
     if not newcomers or rollout.state is RolloutState.COMPLETE:
         return rollout
     policy = look.spec.rollout
@@ -136,6 +138,11 @@ def _count_relays(look: Look) -> Mapping[str, int]:
 def _may_run(footing: Footing) -> bool:
     """Whether something may run on a relay that could not be asked what."""
     return footing.facts is None and footing.view.phase not in UNBORN
+
+
+def _is_bare(footing: Footing, good: Mapping[str, str]) -> bool:
+    """Whether nothing runs on a relay, and nothing is proven that it could start with."""
+    return not footing.runs and not _may_run(footing) and footing.region not in good
 
 
 def _find_good(before: Rollout | None, footings: Mapping[str, Footing], look: Look) -> Mapping[str, str]:

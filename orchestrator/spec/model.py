@@ -173,7 +173,7 @@ class ControllerSpec(Model):
     lease: Duration = timedelta(seconds=60)
     """How long the lease lasts without renewal; another controller waits as long after a crash."""
     look_every: Duration = timedelta(seconds=5)
-    """Pause between two looks while something is under way."""
+    """How often to look while something is under way; after a slow look, at least a quarter of this passes before the next."""
     forks: Annotated[int, Field(ge=1, le=200)] = 25
     """Hosts that Ansible works on side by side."""
 

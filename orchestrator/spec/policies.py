@@ -43,7 +43,7 @@ class RolloutSpec(Model):
     drain_time: Duration | None = timedelta(minutes=1)
     """How long a relay is out of the names, at least, before its node is stopped; null: it is stopped at once."""
     drain_connections: Annotated[int, Field(ge=0, le=60000)] = 5
-    """A draining relay waits until no more than so many others are connected to it …"""
+    """A draining relay waits until no more than so many others are connected to it, besides the relays that name it …"""
     drain_deadline: Duration = timedelta(minutes=5)
     """… or until it has been draining for this long."""
     replace_after: Duration = timedelta(minutes=30)

@@ -76,6 +76,22 @@ def test_it_is_stopped_after_the_time_once_few_are_connected_or_at_the_deadline(
     assert hold is None or hold.passes
 
 
+@pytest.mark.parametrize(
+    ("peers", "stops"),
+    [
+        (frozenset({"10.0.0.8", "::ffff:10.0.0.9", "192.0.2.1"}), True),
+        (frozenset({"10.0.0.8", "192.0.2.1"}), False),
+        (None, False),
+    ],
+    ids=["both are connected", "one of them is not", "who is connected is not known"],
+)
+def test_relays_that_name_it_are_not_waited_for(peers: frozenset[str] | None, stops: bool) -> None:
+    look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}), policy=POLICY, published=(EU1,))
+    facts = replace(make_facts(metrics=NodeMetrics("new", inbound=7)), peers=peers)
+    hold = wait_for_drain(EU1, "release differs", facts, look, ("10.0.0.8", "10.0.0.9"))
+    assert (hold is None) is stops
+
+
 def test_waiting_is_told_in_numbers() -> None:
     early, late = wait(20), wait(200, 9)
     assert early is not None

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.lab.node.topology import Topology, parse_topology
 from orchestrator.lab.node.version import Version
-from orchestrator.planning.mesh import plan_mesh, render_fleet, render_mesh
+from orchestrator.planning.mesh import list_naming, plan_mesh, render_fleet, render_mesh
 from orchestrator.rendering.layout import TOPOLOGY
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.spec.model import FleetSpec
@@ -56,6 +56,17 @@ def test_the_groups_are_the_neighbours_and_then_the_partners_of_the_mesh() -> No
         assert len(partners.access_points) == len(mesh.partners[name]) == 2
         assert own.trustable
         assert partners.trustable
+
+
+def test_a_relay_is_dialled_by_those_whose_rendered_topology_has_its_address() -> None:
+    spec = fleet_spec()
+    mesh = plan_mesh(spec)
+    addresses = {relay.name: f"198.51.100.{number}" for number, relay in enumerate(mesh.relays, start=1)}
+    dialled: dict[str, set[str]] = {name: set() for name in addresses}
+    for name, relay in render_all(spec).items():
+        for point in read(relay).local_roots[0].access_points:
+            dialled[next(n for n, a in addresses.items() if a == str(point.address))].add(addresses[name])
+    assert list_naming(mesh, addresses) == dialled
 
 
 def test_an_untrusted_relay_is_named_by_nobody_and_keeps_its_partners() -> None:

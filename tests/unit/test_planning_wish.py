@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.fleet.observation import UnitState
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
 from orchestrator.planning.footing import lend_bundles
@@ -16,6 +17,7 @@ from tests.rollout_looks import (
     EU1,
     EU2,
     EU3,
+    FLEET,
     MINUTE,
     NEW,
     NOW,
@@ -29,6 +31,7 @@ from tests.rollout_looks import (
     fleet,
     footing,
     make_bundle,
+    make_facts,
     make_look,
     make_rollout,
     silent,
@@ -259,6 +262,24 @@ def test_the_canary_stays_who_it_was(footings, restarts) -> None:
 def test_a_canary_that_cannot_be_asked_gives_its_place_to_one_that_serves() -> None:
     found = take_up(under_way(), fleet(silent(EU3))).rollout.waves
     assert found == ((EU1,), (EU3,), (US1,), (EU2, US2), (US3,))
+
+
+def test_who_takes_the_place_of_a_canary_is_of_another_region_than_the_canary_that_stays() -> None:
+    record = under_way(waves=((EU3, US1), (EU1, US2), (EU2, US3)))
+    found = take_up(record, fleet(silent(US1))).rollout.waves
+    assert found[0] == (EU3, US2)
+
+
+def test_relays_with_nothing_to_run_and_nothing_proven_have_waves_of_their_own_and_may_be_the_canary() -> None:
+    facts = make_facts(unit=UnitState.ABSENT)
+    bare = [footing(f"demo-ap-0{n}", "", health=Health.UNHEALTHY, facts=facts) for n in (1, 2)]
+    more = fleet() | {each.name: each for each in bare}
+    counts = {**FLEET, "ap": 2}
+    found = take_up(under_way(good={}), more, counts=counts).rollout
+    assert found.waves == (*WAVES, ("demo-ap-01",), ("demo-ap-02",))
+    assert take_up(under_way(), more, counts=counts).rollout.waves == WAVES  # they start on what the others had proven
+    again = take_up(RolloutRecord(found), more, counts=counts).rollout
+    assert again.waves[0] == ("demo-ap-01",)
 
 
 def test_of_two_canaries_the_one_that_was_begun_stays() -> None:
