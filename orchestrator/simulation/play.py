@@ -191,11 +191,20 @@ class _Play(Stage):
         self._oracle.breaches.append(f"never became whole: {'; '.join(self._find_faults()) or 'holds remain'}")
 
     def _have_patience(self) -> None:
-        """Let the operator resume what is not under way any more: by now it is a good release that is wished for."""
-        rollout = self._store.load().rollout.current
-        if rollout is not None and rollout.state not in (RolloutState.RUNNING, RolloutState.COMPLETE):
+        """Let the operator resume what is not under way any more, and try what failed: by now it is a good release that is wished for."""
+        record = self._store.load().rollout
+        rollout = record.current
+        if rollout is None or rollout.state is RolloutState.COMPLETE:
+            return
+        failures = [record.failures[digest] for digest in rollout.wish.values() if digest in record.failures]
+        if rollout.state is not RolloutState.RUNNING:
             self._note(lambda: f"the rollout is {rollout.state.value}: {rollout.because}; the operator resumes")
             self._say(Verb.RESUME)
+        elif failures:
+            self._note(
+                lambda: f"{failures[0].version} has failed on {failures[0].relay} before; the operator says retry"
+            )
+            self._say(Verb.RETRY, failures[0].relay)
 
     def _be_patient(self) -> None:
         self._rounds += 1

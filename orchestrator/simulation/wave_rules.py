@@ -16,7 +16,7 @@ follows, whenever a relay is deployed with another make than it had:
 5. *Partners.* While a partner that was asked does not answer, no relay that serves is given a make that is not known to be good.
 6. *Drain.* A relay that serves is stopped only when it has not been published for `drain_time`.
 
-A failure is visible when looks have inspected the relay's host long after it began: see `_why_visibly_failed`. Rules are judged by what
+A failure is visible when looks have inspected the relay's host for long enough since it began, without long pauses: see `_note_failure`. Rules are judged by what
 there was at the look by which an effect was decided, with the exceptions of `oracle.py`.
 """
 
@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from orchestrator.fleet.observation import InstanceState, UnitState
 from orchestrator.fleet.rollout import Verb
@@ -39,6 +40,23 @@ LOOKS_TO_SEE = 4
 
 TIME_TO_SEE = timedelta(minutes=2)
 """The same in time, beyond the deadline in force."""
+
+
+LONGEST_PAUSE = timedelta(seconds=50)
+"""Between two looks further apart than that nobody watched: slowness cannot be told from what was not seen."""
+
+
+class Watched(NamedTuple):
+    """How long somebody has been looking at a failure."""
+
+    last: datetime
+    looks: int = 0
+    time: timedelta = timedelta()
+
+    def go_on(self, now: datetime) -> Watched:
+        """Return it with one more look."""
+        pause = now - self.last
+        return Watched(now, self.looks + 1, self.time + (pause if pause <= LONGEST_PAUSE else timedelta()))
 
 
 @dataclass(slots=True)
@@ -57,14 +75,14 @@ class WaveRules:
     proven: set[Make] = field(default_factory=set)
     whole: set[Make] = field(default_factory=set)
     """What every wanted relay has served with at the same time."""
-    failing: dict[tuple[str, Make], tuple[datetime, int]] = field(default_factory=dict)
-    """Since when a failure could be seen, and in how many looks."""
+    failing: dict[tuple[str, Make], Watched] = field(default_factory=dict)
+    """How long a failure was there to be seen, without a break."""
     failed: dict[Make, tuple[datetime, str]] = field(default_factory=dict)
     """Since when it is visible that a make has failed, and on whom."""
     first_taken: dict[Make, set[str]] = field(default_factory=dict)
     """Who was taken out of service for a make since it was wished for, or since an operator let it go on."""
     born_bare: set[tuple[str, Make]] = field(default_factory=set)
-    """What relays started with that were new when the fleet had never been whole with anything else: nobody's canaries."""
+    """What relays started with that were new when the fleet had never been whole with anything else, or opened a region: nobody's canaries."""
     stopped_at: datetime | None = None
     """When an operator said that nobody further is to be updated."""
     left_names_at: dict[str, datetime] = field(default_factory=dict)
@@ -142,21 +160,23 @@ class WaveRules:
 
     def _note_failure(self, host: SimulatedHost, made: Make, glance: Glance) -> None:
         relay, now = host.instance.relay, self.world.clock.now()
-        if self._why_visibly_failed(host, glance) is None:
+        fault = self._what_is_visible(host)
+        if fault is None:
             self.failing.pop((relay, made), None)
             return
-        since, looks = self.failing.get((relay, made), (now, 0))
-        self.failing[relay, made] = since, looks + 1
-        if looks + 1 >= LOOKS_TO_SEE and made not in self.failed:
+        watched = self.failing.get((relay, made), Watched(now)).go_on(now)
+        self.failing[relay, made] = watched
+        silent = fault in (ReleaseFault.NEVER_LISTENS, ReleaseFault.HANGS)
+        late = glance.rules.progress_deadline + TIME_TO_SEE if silent else timedelta()
+        if watched.looks >= LOOKS_TO_SEE and watched.time >= late and made not in self.failed:
             self.failed[made] = now, relay
 
-    def _why_visibly_failed(self, host: SimulatedHost, glance: Glance) -> ReleaseFault | None:
-        """Return what is wrong with a node if an inspection and a probe can tell by now that it is the release's doing."""
+    def _what_is_visible(self, host: SimulatedHost) -> ReleaseFault | None:
+        """Return what is wrong with a node by its release if an inspection and a probe show something of it now."""
         world, fault = self.world, self.world.fault_of(host)
         if fault is None or host.node_started is None or host.node_stops_at is not None:
             return None
-        late = glance.rules.progress_deadline + TIME_TO_SEE
-        silent_for = world.clock.now() - (host.node_started + host.replays_for)
+        replayed = world.clock.now() > host.node_started + host.replays_for
         honest = host.instance.relay not in world.faults.told_by_probe
         match fault:
             case ReleaseFault.NEVER_STARTS:
@@ -164,7 +184,7 @@ class WaveRules:
             case ReleaseFault.WRONG_MAGIC:
                 return fault if honest and world.serves(host) else None
             case ReleaseFault.NEVER_LISTENS | ReleaseFault.HANGS:
-                return fault if honest and silent_for > late else None
+                return fault if honest and replayed else None
             case ReleaseFault.FORKS | ReleaseFault.GOES_STALE | ReleaseFault.REPLAYS_LONG:
                 return None  # whether a chain is wrong, or a replay too long, is a matter of judgement
 
@@ -178,7 +198,7 @@ class WaveRules:
             self.born_bare.add((relay, made))
         if glance is not None and relay in glance.rules.wanted:
             self._judge_failed(relay, made, before, decided, glance.rules)
-            if before != made:
+            if before != made and (serves or glance.rules.canaries):
                 self._judge_canaries(relay, made, glance.rules)
             if serves and self.running_make(host) != made:
                 self._judge_orders(relay, made, decided, glance.rules)
@@ -200,7 +220,9 @@ class WaveRules:
             self.first.add(made)
             return
         most = rules.canaries or self._wave_worth(rules)
-        if made not in self.proven and len(others) >= most and not self._opens_region(relay, made, rules):
+        if self._opens_region(relay, made, rules):
+            self.born_bare.add((relay, made))
+        elif made not in self.proven and len(others) >= most:
             self.tell(
                 f"{relay} is given {self._name(made, rules)} though {len(others)} of {most} that may have it "
                 f"({', '.join(others)}) have not served out their {rules.canary_bake.total_seconds():.0f} s"
