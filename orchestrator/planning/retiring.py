@@ -85,8 +85,9 @@ def _why_not_stop(instance: Instance, look: Look, budget: Budget) -> str | None:
 
 
 def list_leaving(wanted: Sequence[str], look: Look) -> list[str]:
-    """Name the surplus relays whose node is on its way down: they are out, and not gone yet."""
-    stopping = {name for name, work in look.seen.in_flight.items() if work.intent == "stop"}
+    """Name the surplus relays whose node is on its way down, or may be: they are out, and not gone yet."""
+    # While an instance of theirs is retired they are not inspected, and another one may still be stopping.
+    stopping = {name for name, work in look.seen.in_flight.items() if work.intent in ("stop", "retire")}
     for instance in look.seen.cloud.instances:
         facts = _facts(look.seen.hosts, instance)
         if facts is not None and facts.unit is UnitState.DEACTIVATING:

@@ -18,7 +18,7 @@ from orchestrator.planning.look import Look
 from orchestrator.planning.orders import find_unheard_stop, hear_orders
 from orchestrator.planning.plan import Health
 from orchestrator.planning.waves import Links, plan_waves
-from orchestrator.planning.wished import STOPPED, Wished, is_trusted
+from orchestrator.planning.wished import STOPPED, Wished, is_settled, is_trusted
 
 
 def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutRecord, look: Look) -> Wished:
@@ -86,9 +86,10 @@ def _start(
     look: Look,
 ) -> Rollout:
     good = _find_good(before, footings, look)
-    behind = [f for f in footings.values() if not f.arrived and (f.runs or _may_run(f))]
+    ahead = _list_ahead(footings, good, look)
+    behind = [f for f in footings.values() if not f.arrived and f.name not in ahead and (f.runs or _may_run(f))]
     if behind:  # who has nothing to run until then, and nothing to lose, goes along
-        behind += [f for f in footings.values() if _is_bare(f, good)]
+        behind += [f for f in footings.values() if _is_bare(f, good) and f.name not in ahead]
     started = Rollout(
         target=target,
         version=look.spec.release,
@@ -102,10 +103,21 @@ def _start(
     down = {f.name for f in behind if f.view.health is Health.UNHEALTHY}
     whole = _count_relays(look)
     relays = [_slot_of(footing) for footing in behind]
-    trusted = is_trusted(started)
-    policy = look.spec.rollout.model_copy(update={"canaries": 0}) if trusted else look.spec.rollout
+    wanted = 0 if is_trusted(started) else look.spec.rollout.canaries
+    policy = look.spec.rollout.model_copy(update={"canaries": max(0, wanted - len(ahead))})
     waves = plan_waves(relays, whole, links, failed or down, policy)
-    return replace(started, waves=waves, canaries=1 if waves and policy.canaries else 0)
+    if waves and ahead:
+        waves = (tuple(sorted((*ahead, *waves[0]))), *waves[1:]) if policy.canaries else (ahead, *waves)
+    return replace(started, waves=waves, canaries=1 if waves and wanted else 0)
+
+
+def _list_ahead(footings: Mapping[str, Footing], good: Mapping[str, str], look: Look) -> tuple[str, ...]:
+    """Name the relays that run the wish already, or are out for it, since an earlier time that it was wished for, and have not shown that it works."""
+    settling, told = look.record.rollout.settling, look.record.rollout.restarts
+    shown = {n for n, f in footings.items() if is_settled(n, settling) and settling[n].digest == f.wish}
+    shown |= {n for n, f in footings.items() if good.get(f.region) == f.wish}
+    begun = {n for n, f in footings.items() if n in told and told[n].digest == f.wish and not f.healthy}
+    return tuple(sorted(n for n, f in footings.items() if (f.arrived or n in begun) and n not in shown))
 
 
 def _add_newcomers(rollout: Rollout, footings: Mapping[str, Footing], links: Links, look: Look) -> Rollout:
@@ -157,9 +169,8 @@ def _find_good(before: Rollout | None, footings: Mapping[str, Footing], look: Lo
 
 
 def _serves_mostly(wish: Mapping[str, str], footings: Mapping[str, Footing]) -> bool:
-    """Whether most relays that run a wish serve: one alone may be a probe's mistake."""
-    running = [footing for footing in footings.values() if footing.runs in wish.values()]
-    return 2 * sum(footing.healthy for footing in running) > len(running)
+    """Whether most of the fleet serves with a wish: one alone may be a probe's mistake, or have been its canary."""
+    return 2 * sum(f.healthy and f.runs in wish.values() for f in footings.values()) > len(footings)
 
 
 def _newest(look: Look) -> int:

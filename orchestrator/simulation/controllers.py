@@ -20,6 +20,7 @@ from orchestrator.fleet.observation import HostView, InFlight, Instance, Sightin
 from orchestrator.fleet.record import Lease
 from orchestrator.planning.look import Wanted
 from orchestrator.simulation.cloud import SimulatedCloud
+from orchestrator.simulation.glance import Glance
 from orchestrator.simulation.machines import SimulatedDeath, SimulatedHost
 from orchestrator.simulation.oracle import Oracle
 from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedWire
@@ -118,6 +119,8 @@ class Work:
 
     name: str
     begun: datetime
+    by: Glance | None
+    """The last look before it."""
     killed: bool = False
     ended: bool = False
 
@@ -143,7 +146,7 @@ class MortalBackground(VirtualBackground):
 
     def start(self, name: str, work: Callable[[], None]) -> None:
         """Run `work` once its time has passed, unless its controller was killed with it by then."""
-        begun = Work(name, self._world.clock.now())
+        begun = Work(name, self._world.clock.now(), self._oracle.latest)
         self.works = [each for each in self.works if not each.ended]
         self.works.append(begun)
 
@@ -151,8 +154,8 @@ class MortalBackground(VirtualBackground):
             if begun.killed:
                 return
             oracle = self._oracle
-            before = oracle.decided, oracle.acting
-            oracle.decided, oracle.acting = begun.begun, self._token()
+            before = oracle.decided, oracle.by, oracle.acting
+            oracle.decided, oracle.by, oracle.acting = begun.begun, begun.by, self._token()
             try:
                 work()
             finally:
@@ -160,7 +163,7 @@ class MortalBackground(VirtualBackground):
                 if not any(each.name == name and not (each.ended or each.killed) for each in self.works):
                     for host in self.worked_on.pop(name, ()):
                         host.working = ""
-                oracle.decided, oracle.acting = before
+                oracle.decided, oracle.by, oracle.acting = before
 
         super().start(name, act)
 

@@ -40,6 +40,8 @@ class Oracle:
     rules: Rules
     decided: datetime | None = None
     """When the work under way was started: its controller knew what it had seen by then."""
+    by: Glance | None = None
+    """The look by which it was decided; None while no work is under way."""
     acting: int = 0
     """Fencing token of the controller whose call this is."""
     highest: int = 0
@@ -47,7 +49,8 @@ class Oracle:
     breaches: list[str] = field(default_factory=list)
     fewest: int | None = None
     """Fewest wanted relays that served in any look since the fleet was whole for the first time."""
-    glances: dict[datetime, Glance] = field(default_factory=dict)
+    latest: Glance | None = None
+    """The last look that anybody took."""
     taken: set[str] = field(default_factory=set)
     """Relays that a controller took out, and that have not served since."""
     tokens: dict[str, int] = field(default_factory=dict)
@@ -91,7 +94,7 @@ class Oracle:
         apart, inspected = self._note_apart(told, now), self.inspected
         out = frozenset(name for name in self.rules.partners if not _is_there(sightings.get(name)))
         glance = Glance(self.rules, serving, told, missing, dict(self.missed), apart, inspected, out)
-        self.glances[now], self.inspected = glance, frozenset()
+        self.latest, self.inspected = glance, frozenset()
         self.waves.note_look(glance)
         there = len(serving & self.rules.wanted.keys())
         if self.fewest is not None or there == len(self.rules.wanted):
@@ -270,9 +273,7 @@ class Oracle:
 
     def _glance(self) -> Glance | None:
         """Return what was there at the last look by which this effect was decided."""
-        latest_first = reversed(self.glances)
-        at = next((when for when in latest_first if self.decided is None or when <= self.decided), None)
-        return self.glances[at] if at is not None else None
+        return self.by or self.latest
 
     def _breach(self, text: str) -> None:
         self.breaches.append(text)

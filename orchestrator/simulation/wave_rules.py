@@ -210,10 +210,11 @@ class WaveRules:
 
     def _judge_canaries(self, relay: str, made: Make, rules: Rules) -> None:
         counted = self.given if rules.canaries else {name: has for name, (has, _) in self.taken.items()}
+        living = {host.instance.relay for host in self.world.hosts.values() if host.gone_at is None and host.files}
         others = sorted(
             name
             for name, has in counted.items()
-            if has == made and name in rules.wanted and name != relay and (name, made) not in self.born_bare
+            if has == made and name in living & rules.wanted.keys() - {relay} and (name, made) not in self.born_bare
         )
         otherwise = [name for name, has in self._list_alive(rules).items() if has != made]
         if not otherwise or made in self.first:

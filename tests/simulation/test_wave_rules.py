@@ -112,9 +112,7 @@ def test_two_relays_of_a_region_at_once_are_more_than_a_wave() -> None:
     give(made, EU1, NEW)
     give(made, US1, NEW)
     assert oracle.breaches == []
-    oracle.waves.judge_deploy(
-        give(made, EU2, NEW), oracle.glances[max(oracle.glances)], made.world.clock.now(), serves=True
-    )
+    oracle.waves.judge_deploy(give(made, EU2, NEW), oracle.latest, made.world.clock.now(), serves=True)
     assert any(
         f"{EU2} is taken for 10.6.0 with soft limit 768 though {EU1} of its region" in b for b in oracle.breaches
     )

@@ -17,6 +17,7 @@ from tests.rollout_looks import (
     EU1,
     EU2,
     EU3,
+    EVERYBODY,
     FLEET,
     MINUTE,
     NEW,
@@ -34,6 +35,7 @@ from tests.rollout_looks import (
     make_facts,
     make_look,
     make_rollout,
+    settled,
     silent,
     take_up,
     told,
@@ -62,15 +64,34 @@ def test_a_fleet_that_is_as_wished_needs_no_waves() -> None:
 
 
 def test_another_wish_goes_through_all_that_are_not_so_yet() -> None:
-    found = take_up(before(COMPLETE), fleet(footing(EU1, NEW)))
+    found = take_up(replace(before(COMPLETE), settling=settled(EU1)), fleet(footing(EU1, NEW)))
     assert sorted(name for wave in found.rollout.waves for name in wave) == sorted(fleet().keys() - {EU1})
     assert (found.rollout.state, found.rollout.canaries, found.rollout.version) == (RUNNING, 1, "10.6.0")
     assert told_of(found) == ["started"]
 
 
 def test_who_could_not_be_asked_may_run_something_else_and_has_a_turn() -> None:
-    found = take_up(before(COMPLETE), fleet(silent(US2), others=NEW))
+    found = take_up(replace(before(COMPLETE), settling=settled(*EVERYBODY)), fleet(silent(US2), others=NEW))
     assert found.rollout.waves == ((US2,),)
+
+
+def test_who_runs_what_its_region_had_proven_is_nobodys_canary() -> None:
+    there = fleet(*(replace(footing(name, OLD), wish=OLD) for name in (EU1, EU2, EU3)))
+    found = take_up(before(COMPLETE), there).rollout
+    assert found.waves == ((US3,), (US1,), (US2,))
+
+
+@pytest.mark.parametrize(
+    ("canaries", "ahead", "first"),
+    [(1, (EU1,), {EU1}), (1, (EU1, EU2), {EU1, EU2}), (2, (EU1,), {EU1, "another"}), (0, (EU1,), {EU1})],
+)
+def test_who_runs_the_wish_already_and_has_not_shown_that_it_works_is_its_canary(canaries, ahead, first) -> None:
+    there = fleet(*(footing(name, NEW) for name in ahead))
+    record = replace(before(COMPLETE), settling=settled(EU1, digest="another-digest"))
+    found = take_up(record, there, policy={"canaries": canaries}).rollout
+    assert found.canaries == min(canaries, 1)
+    assert {name if name in ahead else "another" for name in found.waves[0]} == first
+    assert {name for wave in found.waves for name in wave} == set(EVERYBODY)
 
 
 def test_the_same_wish_goes_on_as_it_is() -> None:
