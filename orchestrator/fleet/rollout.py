@@ -158,6 +158,8 @@ class RolloutRecord:
     """By digest."""
     durations: tuple[float, ...] = ()
     """Seconds from a restart to serving, newest last: what estimates and comparisons are made from."""
+    connected: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Relay that drains → connections that others had to it when it began to: once drained, it has few."""
 
 
 NO_ROLLOUT = RolloutRecord()

@@ -159,11 +159,16 @@ def note_restarts(course: Course, relays: Mapping[str, bool], look: Look) -> Rol
     `relays` is relay → whether its instance goes as well.
     """
     told = {
-        name: Restart(course.aims[name], look.now, course.footings[name].signals.inbound, replaced=replaced)
+        name: Restart(course.aims[name], look.now, count_connected(name, course), replaced=replaced)
         for name, replaced in relays.items()
         if name in course.footings
     }
     return replace(course.record, restarts={**course.record.restarts, **told})
+
+
+def count_connected(name: str, course: Course) -> int | None:
+    """Return how many connections others had to a relay before it was taken out of the names; None if that is not known."""
+    return course.record.connected.get(name, course.footings[name].signals.inbound)
 
 
 def _order(rollout: Rollout, waves: Sequence[Sequence[str]]) -> Mapping[str, int]:

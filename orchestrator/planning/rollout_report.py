@@ -14,7 +14,7 @@ from orchestrator.planning.estimate import RESTART
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Hold, Plan, RelayView, Stop
-from orchestrator.planning.rollout import Course, note_restarts
+from orchestrator.planning.rollout import Course, count_connected, note_restarts
 from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
 from orchestrator.planning.settling import bake_time, describe_span, list_others, typical_restart
 from orchestrator.planning.waves import Links, describe_waves
@@ -53,7 +53,10 @@ def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> Roll
         if isinstance(action, Stop) or _restarts(action)
     }
     record = note_restarts(course, told, look)
-    record = replace(record, draining=list_draining((*plan.actions, *plan.holds), look))
+    draining = list_draining((*plan.actions, *plan.holds), look)
+    counted = {name: count_connected(name, course) for name in draining if name in course.footings}
+    connected = {name: count for name, count in counted.items() if count is not None}
+    record = replace(record, draining=draining, connected=connected)
     regions = {name: footing.region for name, footing in course.footings.items()}
     rollout = course.rollout
     waved = {name for wave in course.waves for name in wave}

@@ -13,11 +13,11 @@ follows, whenever a relay is deployed with another make than it had:
 3. *Failures.* Once a relay has visibly failed for what its release does (below), nobody further is given that make, whatever the way,
    until an operator says `resume` or `retry`. The failed relay itself may be started again with it.
 4. *Orders.* After `pause` or `halt` no relay that serves is made what the fleet file asks for, until `resume`, `retry`, or another wish.
-5. *Partners.* While a partner that was asked does not answer, no relay that serves is given a make that is not known to be good.
+5. *Partners.* While a partner that was asked does not answer, no relay that serves is given a make that most of the fleet has not served with.
 6. *Drain.* A relay that serves is stopped only when it has not been published for `drain_time`.
 
-A failure is visible when looks have inspected the relay's host for long enough since it began, without long pauses: see `_note_failure`. Rules are judged by what
-there was at the look by which an effect was decided, with the exceptions of `oracle.py`.
+A failure is visible when looks have inspected the relay's host for long enough since it began: see `failures.py`. Rules are judged by what there
+was at the look by which an effect was decided, with the exceptions of `oracle.py`.
 """
 
 from __future__ import annotations
@@ -25,38 +25,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from orchestrator.fleet.observation import InstanceState, UnitState
+from orchestrator.fleet.observation import InstanceState
 from orchestrator.fleet.rollout import Verb
-from orchestrator.simulation.faults import ReleaseFault
+from orchestrator.simulation.failures import VisibleFailures
 from orchestrator.simulation.glance import Glance
 from orchestrator.simulation.machines import SimulatedHost
 from orchestrator.simulation.rules import Make, Rules
 from orchestrator.simulation.world import World
-
-LOOKS_TO_SEE = 4
-"""In so many looks a failure was there to be seen before a controller is blamed for not having seen it."""
-
-TIME_TO_SEE = timedelta(minutes=2)
-"""The same in time, beyond the deadline in force."""
-
-
-LONGEST_PAUSE = timedelta(seconds=50)
-"""Between two looks further apart than that nobody watched: slowness cannot be told from what was not seen."""
-
-
-class Watched(NamedTuple):
-    """How long somebody has been looking at a failure."""
-
-    last: datetime
-    looks: int = 0
-    time: timedelta = timedelta()
-
-    def go_on(self, now: datetime) -> Watched:
-        """Return it with one more look."""
-        pause = now - self.last
-        return Watched(now, self.looks + 1, self.time + (pause if pause <= LONGEST_PAUSE else timedelta()))
 
 
 @dataclass(slots=True)
@@ -75,10 +51,9 @@ class WaveRules:
     proven: set[Make] = field(default_factory=set)
     whole: set[Make] = field(default_factory=set)
     """What every wanted relay has served with at the same time."""
-    failing: dict[tuple[str, Make], Watched] = field(default_factory=dict)
-    """How long a failure was there to be seen, without a break."""
-    failed: dict[Make, tuple[datetime, str]] = field(default_factory=dict)
-    """Since when it is visible that a make has failed, and on whom."""
+    known: set[Make] = field(default_factory=set)
+    """What most wanted relays have served with at the same time."""
+    failures: VisibleFailures = field(init=False)
     first_taken: dict[Make, set[str]] = field(default_factory=dict)
     """Who was taken out of service for a make since it was wished for, or since an operator let it go on."""
     born_bare: set[tuple[str, Make]] = field(default_factory=set)
@@ -91,6 +66,9 @@ class WaveRules:
     """Region → most relays that it was ever to have."""
     alike: bool = True
     """Whether all regions are to have the same image and instance type."""
+
+    def __post_init__(self) -> None:
+        self.failures = VisibleFailures(self.world)
 
     # --- what it is told ---------------------------------------------------------------------------------------------
 
@@ -110,8 +88,7 @@ class WaveRules:
         if verb in (Verb.RESUME, Verb.RETRY):
             self.stopped_at = None
             self.first_taken = {}
-            self.failed.clear()
-            self.failing.clear()
+            self.failures.forget()
 
     def note_published(self, names: frozenset[str]) -> None:
         """Keep since when relays are out of the names."""
@@ -133,7 +110,7 @@ class WaveRules:
             elif relay in glance.inspected:
                 self.served_since.pop(relay, None)
             if relay in glance.inspected:
-                self._note_failure(host, made, glance)
+                self.failures.note_look(host, made, rules)
         for relay, (made, bake) in list(self.taken.items()):
             if relay not in rules.wanted or self.given.get(relay) != made or self._has_baked(relay, made, bake):
                 del self.taken[relay]
@@ -149,44 +126,15 @@ class WaveRules:
                 self.proven.add(made)
             if made in self.first and any(self._has_baked(relay, made, timedelta()) for relay in relays):
                 self.proven.add(made)
-            if len(relays) == len(rules.wanted) and all(self._has_baked(relay, made, timedelta()) for relay in relays):
+            serving = sum(self._has_baked(relay, made, timedelta()) for relay in relays)
+            if serving == len(rules.wanted):
                 self.whole.add(made)
+            if 2 * serving > len(rules.wanted):
+                self.known.add(made)
 
     def _has_baked(self, relay: str, made: Make, bake: timedelta) -> bool:
         served = self.served_since.get(relay)
         return served is not None and served[0] == made and self.world.clock.now() - served[1] >= bake
-
-    # --- failures ----------------------------------------------------------------------------------------------------
-
-    def _note_failure(self, host: SimulatedHost, made: Make, glance: Glance) -> None:
-        relay, now = host.instance.relay, self.world.clock.now()
-        fault = self._what_is_visible(host)
-        if fault is None:
-            self.failing.pop((relay, made), None)
-            return
-        watched = self.failing.get((relay, made), Watched(now)).go_on(now)
-        self.failing[relay, made] = watched
-        silent = fault in (ReleaseFault.NEVER_LISTENS, ReleaseFault.HANGS)
-        late = glance.rules.progress_deadline + TIME_TO_SEE if silent else timedelta()
-        if watched.looks >= LOOKS_TO_SEE and watched.time >= late and made not in self.failed:
-            self.failed[made] = now, relay
-
-    def _what_is_visible(self, host: SimulatedHost) -> ReleaseFault | None:
-        """Return what is wrong with a node by its release if an inspection and a probe show something of it now."""
-        world, fault = self.world, self.world.fault_of(host)
-        if fault is None or host.node_started is None or host.node_stops_at is not None:
-            return None
-        replayed = world.clock.now() > host.node_started + host.replays_for
-        honest = host.instance.relay not in world.faults.told_by_probe
-        match fault:
-            case ReleaseFault.NEVER_STARTS:
-                return fault if world.unit_state(host) is UnitState.FAILED else None
-            case ReleaseFault.WRONG_MAGIC:
-                return fault if honest and world.serves(host) else None
-            case ReleaseFault.NEVER_LISTENS | ReleaseFault.HANGS:
-                return fault if honest and replayed else None
-            case ReleaseFault.FORKS | ReleaseFault.GOES_STALE | ReleaseFault.REPLAYS_LONG:
-                return None  # whether a chain is wrong, or a replay too long, is a matter of judgement
 
     # --- judgements --------------------------------------------------------------------------------------------------
 
@@ -194,7 +142,7 @@ class WaveRules:
         """Judge one relay that is about to start with what lies on its disk; `serves`: it is taken out of service for that."""
         relay, made = host.instance.relay, self.make_on_disk(host)
         before = self.given.get(relay)
-        if before is None and self.whole <= self.failed.keys():
+        if before is None and self.whole <= self.failures.failed.keys():
             self.born_bare.add((relay, made))
         if glance is not None and relay in glance.rules.wanted:
             self._judge_failed(relay, made, before, decided, glance.rules)
@@ -272,7 +220,7 @@ class WaveRules:
             )
 
     def _judge_failed(self, relay: str, made: Make, before: Make | None, decided: datetime, rules: Rules) -> None:
-        since, failed_on = self.failed.get(made, (decided, ""))
+        since, failed_on = self.failures.failed.get(made, (decided, ""))
         if set(self.given.values()) <= {made}:
             return  # nobody was ever given anything else: there is nothing to be kept from it
         if failed_on and since < decided and before != made:
@@ -284,7 +232,7 @@ class WaveRules:
 
     def _judge_partners(self, relay: str, made: Make, glance: Glance) -> None:
         awaited = {name for name in glance.partners_out if f"partner-out:{name}" not in glance.rules.confirmed}
-        if awaited and made not in self.whole | self.first:
+        if awaited and made not in self.known | self.first:
             out = ", ".join(sorted(awaited))
             self.tell(f"{relay} is taken for {self._name(made, glance.rules)} though partners do not answer ({out})")
 

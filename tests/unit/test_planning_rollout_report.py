@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from orchestrator.fleet.metrics import NodeMetrics
 from orchestrator.fleet.observation import UnitState, Verdict
-from orchestrator.fleet.rollout import Verb
+from orchestrator.fleet.rollout import RolloutRecord, Settling, Verb
 from orchestrator.planning.findings import Level
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Plan
@@ -151,7 +152,9 @@ def test_who_goes_back_without_a_known_cause_is_shown_what_differs() -> None:
 
 def test_only_those_that_take_part_are_shown() -> None:
     look = run(upgrading(SHORT), WAITING, NEW)
-    assert set(view_of(plan_fleet(look)).relays) == set(NAMES) - {WAITING}
+    shown_before = Settling(digest_of(NEW), look.now, looks=2, settled=True)
+    record = replace(look.record, rollout=RolloutRecord(settling={WAITING: shown_before}))
+    assert set(view_of(plan_fleet(replace(look, record=record))).relays) == set(NAMES) - {WAITING}
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
@@ -289,6 +292,15 @@ def test_who_is_told_is_kept_with_its_connections_before_it_is() -> None:
     restart = record.restarts[CANARY]
     assert (restart.digest, restart.at, restart.inbound) == (digest_of(NEW), serving_look().now, 20)
     assert not restart.replaced
+
+
+def test_who_has_drained_is_measured_by_those_that_were_connected_before() -> None:
+    look = upgrading(DRAINING)
+    for _ in range(7):  # looks ten seconds apart
+        look = change(keep(look, plan_fleet(look)), CANARY, metrics=NodeMetrics("new", inbound=1))
+    plan = plan_fleet(look)
+    assert updated(plan) == [CANARY]
+    assert view_of(plan).record.restarts[CANARY].inbound == 20
 
 
 def test_bundles_of_both_releases_are_kept() -> None:
