@@ -70,6 +70,8 @@ class Settling:
     """Signal → looks in a row, this one the last, in which it was worse."""
     seen_at: datetime | None = None
     """When it was last seen to serve: time in which nobody looked proves nothing."""
+    restarts_before: int = 0
+    """How often its node had been restarted by itself before: what was then is not held against it now."""
 
 
 @dataclass(frozen=True, slots=True)

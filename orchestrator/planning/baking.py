@@ -60,7 +60,7 @@ def judge_bakes(wished: Wished, waves: Sequence[Sequence[str]], footings: Mappin
     rollout = wished.rollout
     names = {name for wave in waves for name in wave}
     trusted = is_trusted(rollout) or rollout.state is RolloutState.COMPLETE  # then nobody waits for a verdict
-    settling = dict(settle_relays(names, footings, look, comparing=not trusted))
+    settling = dict(settle_relays(names, footings, wished.record, look, comparing=not trusted))
     worse: dict[str, str] = {}
     doubtful: dict[str, str] = {}
     for name, found in settling.items():

@@ -67,6 +67,8 @@ def compare(settling: Settling, mine: Signals, others: Sequence[Signals], health
     """Return the comparison with one more look in it. Without others there is nothing to add."""
     if not others:
         return settling
+    if mine.restarts is not None:  # fewer than before: systemd counts anew since somebody started it on purpose
+        mine = replace(mine, restarts=max(mine.restarts - settling.restarts_before, 0))
     measured, worse, row = dict(settling.measured), dict(settling.worse), dict(settling.row)
     for signal in SIGNALS:
         found = _is_worse(signal, mine, others, health)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.fleet.observation import Verdict
-from orchestrator.fleet.rollout import Bundle, Rollout, RolloutRecord, RolloutState
+from orchestrator.fleet.rollout import Bundle, Rollout, RolloutState
 from orchestrator.planning.assess import ANSWERS
 from orchestrator.planning.budget import name_some
 from orchestrator.planning.footing import Footing, lend_bundles, make_bundle
@@ -20,7 +20,7 @@ from orchestrator.planning.plan import Health
 from orchestrator.planning.preflight import UNHEALTHY, Finding, Level, can_go_back
 from orchestrator.planning.settling import stays_down
 from orchestrator.planning.waves import most_in_wave
-from orchestrator.planning.wished import BACKWARD, Wished, is_settled, is_trusted
+from orchestrator.planning.wished import BACKWARD, Wished, is_settled, is_trusted, told_digest
 from orchestrator.rendering.bundle import parse_bundle, render_bundle
 from orchestrator.rendering.values import RenderedRelay
 
@@ -255,12 +255,6 @@ def list_withheld(now: Situation, look: Look) -> frozenset[str]:
         if now.was_told(name) and now.footings[name].arrived and not is_settled(name, now.wished.record.settling)
         if name not in settling or settling[name].looks < look.spec.rollout.healthy_looks
     )
-
-
-def told_digest(record: RolloutRecord, name: str) -> str:
-    """Return what a relay was told to be at its last restart, or nothing."""
-    restart = record.restarts.get(name)
-    return restart.digest if restart is not None else ""
 
 
 def _why_no_way_back(footing: Footing, aim: str, now: Situation) -> str | None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from orchestrator.fleet.rollout import RolloutState
 from orchestrator.planning.comparison import describe
-from orchestrator.planning.course import told_digest
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import RESTART
 from orchestrator.planning.footing import Footing
@@ -18,7 +17,7 @@ from orchestrator.planning.rollout import Course, count_connected, note_restarts
 from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
 from orchestrator.planning.settling import bake_time, describe_span, list_others, typical_restart
 from orchestrator.planning.waves import Links, describe_waves
-from orchestrator.planning.wished import is_settled, is_trusted
+from orchestrator.planning.wished import is_settled, is_trusted, told_digest
 from orchestrator.rendering.values import ChangeClass
 
 UPDATE = "update"

@@ -17,6 +17,7 @@ from orchestrator.planning.comparison import Signals, compare
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health
+from orchestrator.planning.wished import told_digest
 
 MOST_DURATIONS = 50
 """How many restarts are remembered."""
@@ -26,19 +27,23 @@ LONGEST_BLINK, BLINK = 5, timedelta(seconds=30)
 
 
 def settle_relays(
-    names: Collection[str], footings: Mapping[str, Footing], look: Look, *, comparing: bool
+    names: Collection[str], footings: Mapping[str, Footing], record: RolloutRecord, look: Look, *, comparing: bool
 ) -> Mapping[str, Settling]:
     """Return for these relays since when they serve on what is wanted, this look included.
 
-    What could not be asked has neither served nor failed. `comparing`: whether they are measured by the others.
+    What could not be asked has neither served nor failed. `record` is what is kept by now, with what an operator has forgiven.
+    `comparing`: whether they are measured by the others.
     """
-    known = look.record.rollout.settling
+    known = record.settling
     others = _list_others(names, footings, known)
     found = {}
     for name in names:
         settling = _settle(footings[name], known.get(name), look)
         if settling is None:
             continue
+        begins = name not in known or known[name].digest != settling.digest
+        if begins and told_digest(record, name) != settling.digest:  # nobody restarted it for this bake
+            settling = replace(settling, restarts_before=footings[name].signals.restarts or 0)
         measured = footings[name].healthy and footings[name].facts is not None and name not in look.seen.in_flight
         if comparing and measured and not settling.settled:
             settling = compare(settling, footings[name].signals, others, look.spec.health)

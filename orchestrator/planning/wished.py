@@ -45,6 +45,12 @@ def list_wanted_waves(rollout: Rollout, footings: Mapping[str, Footing]) -> tupl
     return tuple(tuple(name for name in wave if name in footings) for wave in rollout.waves)
 
 
+def told_digest(record: RolloutRecord, name: str) -> str:
+    """Return what a relay was told to be at its last restart, or nothing."""
+    restart = record.restarts.get(name)
+    return restart.digest if restart is not None else ""
+
+
 def is_settled(name: str, settling: Mapping[str, Settling]) -> bool:
     """Whether a relay has served out its bake."""
     found = settling.get(name)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.fleet.rollout import RolloutRecord, Settling
+from orchestrator.fleet.rollout import NO_ROLLOUT, RolloutRecord, Settling
 from orchestrator.planning.plan import Health
 from orchestrator.planning.settling import (
     bake_time,
@@ -33,6 +33,7 @@ from tests.rollout_looks import (
     make_look,
     settled,
     silent,
+    told,
 )
 
 DOWN = Health.UNHEALTHY
@@ -41,7 +42,7 @@ DOWN = Health.UNHEALTHY
 def settle(mine, known: Settling | None = None, **look) -> Settling | None:
     """One look at one updated relay; nobody else is compared with."""
     record = RolloutRecord(settling={EU1: known} if known is not None else {})
-    return settle_relays([EU1], {EU1: mine}, make_look(record, **look), comparing=False).get(EU1)
+    return settle_relays([EU1], {EU1: mine}, record, make_look(record, **look), comparing=False).get(EU1)
 
 
 def known(**changes) -> Settling:
@@ -142,17 +143,37 @@ def test_the_last_ones_are_measured_by_those_that_have_proven_themselves() -> No
 )
 def test_only_a_relay_that_serves_and_was_asked_is_compared(mine, in_flight, compared: int) -> None:
     look = make_look(RolloutRecord(settling={EU1: known()}), in_flight=in_flight)
-    found = settle_relays([EU1], fleet(mine), look, comparing=True)
+    found = settle_relays([EU1], fleet(mine), look.record.rollout, look, comparing=True)
     assert found[EU1].compared == compared
+
+
+@pytest.mark.parametrize(("told_to", "worse"), [(NEW, 1), (OLD, 0), (None, 0)])
+def test_restarts_from_before_a_bake_that_nobody_restarted_it_for_do_not_count(told_to, worse: int) -> None:
+    restarts = told(EU1, digest=told_to) if told_to is not None else {}
+    record = RolloutRecord(restarts=restarts)
+    crashed = footing(EU1, NEW, signals=replace(SOUND, restarts=2))
+    found = settle_relays([EU1], fleet(crashed), record, make_look(record), comparing=True)
+    assert found[EU1].worse["restarts"] == worse
+    again = footing(EU1, NEW, signals=replace(SOUND, restarts=3))
+    later = replace(record, settling=found)
+    assert (
+        settle_relays([EU1], fleet(again), later, make_look(later), comparing=True)[EU1].worse["restarts"] == worse + 1
+    )
+
+
+def test_what_an_operator_has_forgiven_is_not_measured_on() -> None:
+    look = make_look(RolloutRecord(settling={EU1: replace(known(), compared=70)}))
+    found = settle_relays([EU1], fleet(footing(EU1, NEW)), NO_ROLLOUT, look, comparing=True)
+    assert found[EU1].compared == 1
 
 
 def test_a_settled_relay_is_not_compared_any_more() -> None:
     look = make_look(RolloutRecord(settling=settled(EU1)))
-    assert settle_relays([EU1], fleet(footing(EU1, NEW)), look, comparing=True)[EU1].compared == 0
+    assert settle_relays([EU1], fleet(footing(EU1, NEW)), look.record.rollout, look, comparing=True)[EU1].compared == 0
 
 
 def test_on_the_way_to_what_was_proven_nobody_is_compared() -> None:
-    assert settle_relays([EU1], fleet(footing(EU1, NEW)), make_look(), comparing=False)[EU1].compared == 0
+    assert settle_relays([EU1], fleet(footing(EU1, NEW)), NO_ROLLOUT, make_look(), comparing=False)[EU1].compared == 0
 
 
 # --- how long --------------------------------------------------------------------------------------------------------
