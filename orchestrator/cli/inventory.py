@@ -11,8 +11,8 @@ from orchestrator.cli.wiring import STATE, Controller
 from orchestrator.execution.targets import accepted_host_keys, host_target
 from orchestrator.fleet.observation import Instance, InstanceState, Observation
 from orchestrator.fleet.record import FleetRecord
-from orchestrator.planning.assess import why_keys_disagree
 from orchestrator.planning.mesh import render_fleet
+from orchestrator.planning.silence import why_keys_disagree
 from orchestrator.rendering.inventory import InventoryHost, render_inventory
 from orchestrator.rendering.values import RenderedRelay
 from orchestrator.rendering.variables import deploy_variables, inspect_variables, prepare_variables, stage_variables

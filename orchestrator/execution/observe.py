@@ -24,7 +24,7 @@ from orchestrator.fleet.observation import (
     WrongHostKey,
 )
 from orchestrator.fleet.record import FleetRecord, Identity
-from orchestrator.planning.assess import why_keys_disagree
+from orchestrator.planning.silence import why_keys_disagree
 from orchestrator.rendering.variables import inspect_variables
 from orchestrator.spec.model import FleetSpec
 

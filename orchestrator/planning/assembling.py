@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.fleet.observation import Observation, Verdict
-from orchestrator.planning.assess import is_missed_briefly
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Health, Hold, Phase, Plan, RelayView, Stop
 from orchestrator.planning.publishing import pick_published, why_below_floor
+from orchestrator.planning.silence import is_missed_briefly
 from orchestrator.planning.trust import Judgement, Stand
 
 

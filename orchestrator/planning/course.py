@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from orchestrator.fleet.observation import Verdict
 from orchestrator.fleet.rollout import Bundle, Rollout, RolloutState
-from orchestrator.planning.assess import ANSWERS
 from orchestrator.planning.budget import name_some
 from orchestrator.planning.footing import Footing, lend_bundles, make_bundle
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Health
 from orchestrator.planning.preflight import UNHEALTHY, Finding, Level, can_go_back
 from orchestrator.planning.settling import stays_down
+from orchestrator.planning.silence import ANSWERS
 from orchestrator.planning.waves import most_in_wave
 from orchestrator.planning.wished import BACKWARD, Wished, is_settled, is_trusted, told_digest
 from orchestrator.rendering.bundle import parse_bundle, render_bundle

@@ -12,14 +12,7 @@ from dataclasses import replace
 
 from orchestrator.fleet.observation import HostFacts, InstanceState, Observation
 from orchestrator.planning.assembling import assemble_plan, hold_all
-from orchestrator.planning.assess import (
-    Slot,
-    assess_relay,
-    is_missed_briefly,
-    is_mostly_unknown,
-    list_slots,
-    why_keys_disagree,
-)
+from orchestrator.planning.assess import Slot, assess_relay, list_slots
 from orchestrator.planning.budget import Budget, count_budget
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.launching import plan_launch
@@ -33,6 +26,7 @@ from orchestrator.planning.retiring import list_leaving, plan_older_generations,
 from orchestrator.planning.rollout import Course, steer_rollout
 from orchestrator.planning.rollout_report import UPDATE, report_rollout, wait_for_rollout
 from orchestrator.planning.settling import gets_on
+from orchestrator.planning.silence import is_missed_briefly, is_mostly_unknown, why_keys_disagree
 from orchestrator.planning.standing import apply_judgement, list_releases
 from orchestrator.planning.steps import Goal, plan_step
 from orchestrator.planning.trust import Judgement, judge_chain

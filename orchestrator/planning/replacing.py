@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, InstanceStatus, UnitState
-from orchestrator.planning.assess import Slot, may_serve, why_dead
+from orchestrator.planning.assess import Slot, may_serve
 from orchestrator.planning.budget import Budget
 from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.launching import plan_launch
@@ -17,6 +17,7 @@ from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Health, Hold, Kind, RelayView, Stop
 from orchestrator.planning.retiring import plan_leaving
 from orchestrator.planning.retries import why_not_retry
+from orchestrator.planning.silence import why_dead
 
 REPLACE = "replace"
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from orchestrator.fleet.generations import follows
 from orchestrator.fleet.observation import ElasticAddress, HostFacts, Instance, InstanceState, UnitState, Volume
-from orchestrator.planning.assess import STOPPED, Slot, is_identified, why_dead
+from orchestrator.planning.assess import STOPPED, Slot
 from orchestrator.planning.budget import Budget
 from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.look import GONE, Look
 from orchestrator.planning.plan import Action, Health, Hold, Phase, RelayView, Release, Retire, Stop
 from orchestrator.planning.retries import why_not_retry
+from orchestrator.planning.silence import is_identified, why_dead
 
 
 def plan_older_generations(slot: Slot, view: RelayView, look: Look) -> list[Action | Hold]:

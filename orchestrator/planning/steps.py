@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 from orchestrator.fleet.generations import follows
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
-from orchestrator.planning.assess import Slot, is_identified, may_serve, why_dead
+from orchestrator.planning.assess import Slot, may_serve
 from orchestrator.planning.budget import Budget, name_some
 from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.look import Look
 from orchestrator.planning.plan import Action, Deploy, Furnish, Health, Hold, Kind, Phase, Prepare, RelayView, Stage
 from orchestrator.planning.replacing import is_other_kind, plan_replacement
 from orchestrator.planning.retries import why_not_retry
+from orchestrator.planning.silence import is_identified, why_dead
 from orchestrator.rendering.digest import compare_files
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
 

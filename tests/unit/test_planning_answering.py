@@ -9,10 +9,10 @@ import pytest
 
 from orchestrator.fleet.observation import InstanceState, UnitState, Unreachable, Unreadable, Verdict, WrongHostKey
 from orchestrator.fleet.record import FleetRecord
-from orchestrator.planning.assess import why_dead
 from orchestrator.planning.checks import why_unsafe
 from orchestrator.planning.plan import Deploy, Health, Launch, Phase, Stop
 from orchestrator.planning.reconcile import plan_fleet
+from orchestrator.planning.silence import why_dead
 from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import (
     EU1,

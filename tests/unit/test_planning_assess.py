@@ -17,8 +17,8 @@ from orchestrator.fleet.observation import (
     WrongHostKey,
 )
 from orchestrator.fleet.record import Identity
-from orchestrator.planning.assess import why_dead
 from orchestrator.planning.plan import Health, Phase
+from orchestrator.planning.silence import why_dead
 from tests.scenarios.looks import (
     EU1,
     EU2,
