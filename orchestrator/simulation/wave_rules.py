@@ -158,7 +158,12 @@ class WaveRules:
 
     def _judge_canaries(self, relay: str, made: Make, rules: Rules) -> None:
         counted = self.given if rules.canaries else {name: has for name, (has, _) in self.taken.items()}
-        living = {host.instance.relay for host in self.world.hosts.values() if host.gone_at is None and host.files}
+        # What is on the disk of a stopped instance tries nothing.
+        living = {
+            host.instance.relay
+            for host in self.world.hosts.values()
+            if host.gone_at is None and host.files and host.instance.state is InstanceState.RUNNING
+        }
         others = sorted(
             name
             for name, has in counted.items()
