@@ -70,9 +70,14 @@ def assemble_plan(
 
 
 def _list_withdrawn(known: Collection[str], published: frozenset[str], look: Look) -> Mapping[str, datetime]:
-    """Return since when relays are out of the names, whyever: consumers may have read them until shortly before."""
-    before = look.record.evidence
-    left = (before.withdrawn.keys() | before.published) & set(known) - published
+    """Return since when relays are out of the names, whyever: consumers may have read them until shortly before.
+
+    Who is neither wanted nor there any more is forgotten, but not while a region does not say who is there.
+    """
+    before, cloud = look.record.evidence, look.seen.cloud
+    there = {*known, *(instance.relay for instance in cloud.instances)}
+    kept = {name for name in before.withdrawn if name in there or cloud.silent_regions}
+    left = (kept | before.published) - published
     return {name: before.withdrawn.get(name, look.now) for name in sorted(left)}
 
 

@@ -153,6 +153,11 @@ def may_serve(relay: str, seen: Observation, facts: HostFacts | None = None) -> 
     return sighting.verdict in MAY_SERVE or (sighting.verdict is Verdict.CONNECT_TIMEOUT and connected)
 
 
+def is_only_doubted(view: RelayView, seen: Observation) -> bool:
+    """Whether a relay answers with a fresh tip, and only what others show of the chain speaks against it, which is no proof."""
+    return view.phase is Phase.SYNCING and _is_seen_to_serve(view.name, seen)
+
+
 def _is_seen_to_serve(relay: str, seen: Observation) -> bool:
     sighting = seen.sightings.get(relay)
     return sighting is not None and sighting.verdict is Verdict.OK

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, InstanceStatus, UnitState
-from orchestrator.planning.assess import Slot, may_serve
+from orchestrator.planning.assess import Slot, is_only_doubted, may_serve
 from orchestrator.planning.budget import Budget
 from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.launching import plan_launch
@@ -56,7 +56,8 @@ def plan_replacement(
         return Hold(name, REPLACE, f"{what}; its node is stopping {facts.detail}".rstrip(), passes=True)
     serves = view.health is Health.HEALTHY
     if serves or may_serve(name, look.seen, facts):
-        full = budget.why_not_disturb(name, view.region) if serves else budget.why_not_touch(name, view.region)
+        charged = serves or is_only_doubted(view, look.seen)
+        full = budget.why_not_disturb(name, view.region) if charged else budget.why_not_touch(name, view.region)
         if full is not None:
             return Hold(name, "stop", f"{what}; {full}")
     if serves and (drain := wait_for_drain(name, what, facts, look, named_by)) is not None:

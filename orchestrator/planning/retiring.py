@@ -89,11 +89,13 @@ def list_leaving(wanted: Sequence[str], look: Look) -> list[str]:
     """Name the surplus relays whose node is on its way down, or may be: they are out, and not gone yet."""
     # While an instance of theirs is retired they are not inspected, and another one may still be stopping.
     stopping = {name for name, work in look.seen.in_flight.items() if work.intent in ("stop", "retire")}
+    units: dict[str, set[UnitState]] = {}
     for instance in look.seen.cloud.instances:
-        facts = _facts(look.seen.hosts, instance)
-        if facts is not None and facts.unit is UnitState.DEACTIVATING:
-            stopping.add(instance.relay)
-    return sorted(stopping - set(wanted))
+        if (facts := _facts(look.seen.hosts, instance)) is not None:
+            units.setdefault(instance.relay, set()).add(facts.unit)
+    # Where an older instance stops, the one that took its place may well serve.
+    alone = {name for name, found in units.items() if UnitState.DEACTIVATING in found and UnitState.ACTIVE not in found}
+    return sorted((stopping | alone) - set(wanted))
 
 
 def plan_releases(slots: Sequence[Slot], views: Mapping[str, RelayView], look: Look) -> list[Action | Hold]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.fleet.generations import follows
 from orchestrator.fleet.observation import HostFacts, Instance, InstanceState, UnitState
-from orchestrator.planning.assess import Slot, may_serve
+from orchestrator.planning.assess import Slot, is_only_doubted, may_serve
 from orchestrator.planning.budget import Budget, name_some
 from orchestrator.planning.draining import wait_for_drain
 from orchestrator.planning.look import Look
@@ -178,7 +178,9 @@ def _plan_deploy(
     if disturbs:
         serves = view.health is Health.HEALTHY
         full = (
-            budget.why_not_disturb(view.name, view.region) if serves else budget.why_not_touch(view.name, view.region)
+            budget.why_not_disturb(view.name, view.region)
+            if serves or is_only_doubted(view, look.seen)
+            else budget.why_not_touch(view.name, view.region)
         )
         if full is not None:
             return Hold(view.name, "restart", f"{what}; {full}")

@@ -77,6 +77,9 @@ class WaveRules:
         if before.wish != rules.wish:
             self.stopped_at = None
             self.first_taken = {}
+        # Who comes back after its host is gone is new, whatever it was in an earlier life.
+        for relay in rules.wanted.keys() - before.wanted.keys() - self._current_hosts().keys():
+            self.given.pop(relay, None)
         self.alike = all(made.image for made in rules.wish)
         for region in set(rules.wanted.values()):
             self.largest[region] = max(self.largest.get(region, 0), list(rules.wanted.values()).count(region))

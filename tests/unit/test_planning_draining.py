@@ -291,3 +291,27 @@ def test_relays_that_leave_for_good_drain_first_and_count_as_leaving_meanwhile()
     assert (word, "leaves the names for 60 s first" in because) == (f"hold {DRAIN}", True)
     (view,) = [view for view in plan.relays if view.name == "demo-us-east-1-02"]
     assert (view.phase, view.published) == (Phase.RETIRING, False)
+
+
+# --- since when --------------------------------------------------------------------------------------------------------
+
+
+def withdrawn_after(look: Look, *, silent: bool) -> bool:
+    """Whether it is kept since when a relay is out of the names that is wanted no more and was found at the last look."""
+    evidence = replace(
+        look.record.evidence, published=frozenset({*look.record.evidence.published, "demo-eu-central-1-09"})
+    )
+    cloud = replace(look.seen.cloud, silent_regions={"eu-central-1": "outage"} if silent else {})
+    look = replace(look, record=replace(look.record, evidence=evidence), seen=replace(look.seen, cloud=cloud))
+    first = plan_fleet(look).evidence
+    assert first.withdrawn["demo-eu-central-1-09"] == look.now
+    later = replace(look, now=look.now + MINUTE, record=replace(look.record, evidence=first))
+    return plan_fleet(later).evidence.withdrawn.get("demo-eu-central-1-09") == look.now
+
+
+def test_while_the_cloud_is_silent_nobody_is_forgotten_who_left_the_names() -> None:
+    assert withdrawn_after(serving_look(), silent=True)
+
+
+def test_who_left_the_names_and_is_gone_is_forgotten() -> None:
+    assert not withdrawn_after(serving_look(), silent=False)

@@ -10,10 +10,12 @@ import pytest
 from orchestrator.fleet.generations import follows, pick_standing
 from orchestrator.fleet.observation import Instance, InstanceState, InstanceStatus, UnitState, Verdict
 from orchestrator.fleet.rollout import Verb
+from orchestrator.planning.assess import assess_relay, list_slots
+from orchestrator.planning.budget import count_budget
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Kind, Launch, Plan, Retire, Stop
+from orchestrator.planning.plan import Health, Hold, Kind, Launch, Phase, Plan, Retire, Stop
 from orchestrator.planning.reconcile import plan_fleet
-from orchestrator.planning.replacing import is_other_kind
+from orchestrator.planning.replacing import is_other_kind, plan_replacement
 from tests.rollout_looks import order
 from tests.scenarios.builders import MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import EU1, instance_of, serving_look, steps_of, with_facts, with_sighting
@@ -159,6 +161,18 @@ def test_its_stop_draws_on_the_budget() -> None:
     plan = plan_fleet(look)
     assert not any(isinstance(action, Stop) for action in plan.actions)
     assert f"1 of 1 relays that may be out are out ({other})" in str(steps_of(plan, relay))
+
+
+@pytest.mark.parametrize("answers", [Verdict.OK, Verdict.STALE_TIP])
+def test_who_is_doubted_but_answers_with_a_fresh_tip_is_charged_for(answers: Verdict) -> None:
+    look, relay = launched()
+    other = next(i.relay for i in look.seen.cloud.instances if i.relay != relay)
+    slot = next(slot for slot in list_slots(look.wanted.relays, look) if slot.relay.name == relay)
+    look = with_sighting(look, relay, answers)
+    doubted = replace(assess_relay(slot, look), phase=Phase.SYNCING, health=Health.UNHEALTHY)
+    budget = count_budget([doubted, replace(doubted, name=other)], look.spec, frozenset(), frozenset())
+    step = plan_replacement(slot, doubted, Kind(instance_type=LARGER), look, budget, {})
+    assert isinstance(step, Hold if answers is Verdict.OK else Stop)
 
 
 def test_its_stop_is_written_down_as_the_relays_restart_on_another_instance() -> None:

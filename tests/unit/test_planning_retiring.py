@@ -9,13 +9,16 @@ import pytest
 from orchestrator.fleet.observation import ElasticAddress, InstanceState, UnitState, Verdict, Volume
 from orchestrator.planning.plan import Release
 from orchestrator.planning.reconcile import plan_fleet
+from orchestrator.planning.retiring import list_leaving
 from tests.scenarios.looks import (
     EU1,
+    instance_of,
     serving_look,
     steps_of,
     with_another,
     with_attempt,
     with_sighting,
+    with_unit,
     without_instance,
 )
 
@@ -119,3 +122,16 @@ def test_a_stop_or_retirement_that_failed_pauses(intent: str) -> None:
 def test_an_older_generation_that_cannot_be_asked_stays() -> None:
     look = with_another(serving_look(), EU1, generation=0, host_key="ssh-ed25519 own")
     assert [word for word, _ in steps_of(plan_fleet(look), EU1)] == ["hold retire"]
+
+
+def test_a_relay_that_leaves_is_out_while_its_node_stops() -> None:
+    stopping = with_unit(serving_look(), EU1, UnitState.DEACTIVATING)
+    assert list_leaving([], stopping) == [EU1]
+    assert list_leaving([EU1], stopping) == []
+
+
+def test_a_relay_that_leaves_still_serves_while_only_its_older_instance_stops() -> None:
+    look = with_another(with_unit(serving_look(), EU1, UnitState.DEACTIVATING), EU1, instance_id="i-new", generation=2)
+    running = replace(look.seen.hosts[instance_of(serving_look(), EU1).instance_id], unit=UnitState.ACTIVE)
+    look = replace(look, seen=replace(look.seen, hosts={**look.seen.hosts, "i-new": running}))
+    assert list_leaving([], look) == []
