@@ -20,9 +20,8 @@ def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look, named_by
     `named_by` are the addresses of the relays whose topology names it: those hold on to it until it stops, and are not waited for.
     """
     policy = look.spec.rollout
-    evidence = look.record.evidence
-    since = look.record.rollout.draining.get(relay, evidence.withdrawn.get(relay))
-    if policy.drain_time is None or (since is None and relay not in evidence.published):
+    since = find_out_since(relay, look)
+    if policy.drain_time is None or (since is None and relay not in look.record.evidence.published):
         return None
     if since is None:
         return Hold(
@@ -40,6 +39,17 @@ def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look, named_by
     return Hold(relay, DRAIN, f"{what}; {because}", passes=True)
 
 
+def find_out_since(relay: str, look: Look) -> datetime | None:
+    """Return since when a relay is out of the names; None if it is in them, or never was.
+
+    Who was let back drains anew, although a controller may have died before it noted that the relay no longer does.
+    """
+    evidence = look.record.evidence
+    if relay in evidence.published:
+        return None
+    return look.record.rollout.draining.get(relay, evidence.withdrawn.get(relay))
+
+
 def _count_others(facts: HostFacts, named_by: Collection[str]) -> int | None:
     """Return how many are connected to a relay that are none of ours; None if that is not known."""
     if facts.metrics is None or facts.metrics.inbound is None:
@@ -54,16 +64,16 @@ def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, da
 
     Who could not be asked drains on: let back unseen, it would count as out of the names for no time, and be stopped at once.
     """
-    before, out = look.record.rollout.draining, look.record.evidence.withdrawn
+    before = look.record.rollout.draining
     if not before:
-        return {name: out.get(name, look.now) for name in sorted(_name_draining(steps, before))}
+        return {name: find_out_since(name, look) or look.now for name in sorted(_name_draining(steps, before))}
     hosts, instances = look.seen.hosts, look.seen.cloud.instances
     busy = {name for name, work in look.seen.in_flight.items() if work.disturbs}
     busy |= {i.relay for i in instances if _is_disturbed(hosts.get(i.instance_id))}
     there = {relay.name for relay in look.wanted.relays} | {i.relay for i in instances}
     silent = there - _name_answering(look)
     names = {*_name_draining(steps, before), *(before.keys() & (busy | silent))}
-    return {name: before.get(name, out.get(name, look.now)) for name in sorted(names)}
+    return {name: find_out_since(name, look) or look.now for name in sorted(names)}
 
 
 def _name_answering(look: Look) -> frozenset[str]:

@@ -78,8 +78,11 @@ def _forgive(wished: Wished, relays: frozenset[str], footings: Mapping[str, Foot
     kept = {digest: failure for digest, failure in record.failures.items() if digest not in wish}
     restarts = {name: told for name, told in record.restarts.items() if name not in relays}
     for name in relays & footings.keys():
-        if footings[name].arrived and not footings[name].healthy:
-            restarts[name] = Restart(footings[name].wish, look.now)
+        footing, told = footings[name], record.restarts.get(name)
+        # Who cannot be asked may still run what it was told to be.
+        unseen = not footing.runs and told is not None and told.digest == footing.wish
+        if unseen or (footing.arrived and not footing.healthy):
+            restarts[name] = Restart(footing.wish, look.now)
     settling = {name: found for name, found in record.settling.items() if name not in relays}
     return replace(
         wished,

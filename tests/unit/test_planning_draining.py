@@ -23,8 +23,9 @@ from tests.scenarios.looks import instance_of, serving_look, steps_of, with_fact
 POLICY = {"drain_time": MINUTE, "drain_connections": 5, "drain_deadline": 5 * MINUTE}
 
 
-def wait(since_seconds: int | None, inbound: int | None = 0, *, published=(EU1,), policy=None) -> Hold | None:
-    """What a relay waits for that has been draining for so long; the look is at NOW."""
+def wait(since_seconds: int | None, inbound: int | None = 0, *, published=None, policy=None) -> Hold | None:
+    """What a relay waits for that has been draining, or in the names, for so long; the look is at NOW."""
+    published = published if published is not None else (EU1,) if since_seconds is None else ()
     draining = {EU1: NOW - since_seconds * SECOND} if since_seconds is not None else {}
     look = make_look(RolloutRecord(draining=draining), policy=policy or POLICY, published=published)
     metrics = NodeMetrics("new", inbound=inbound) if inbound is not None else None
@@ -86,7 +87,7 @@ def test_it_is_stopped_after_the_time_once_few_are_connected_or_at_the_deadline(
     ids=["both are connected", "one of them is not", "who is connected is not known"],
 )
 def test_relays_that_name_it_are_not_waited_for(peers: frozenset[str] | None, stops: bool) -> None:
-    look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}), policy=POLICY, published=(EU1,))
+    look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}), policy=POLICY, published=())
     facts = replace(make_facts(metrics=NodeMetrics("new", inbound=7)), peers=peers)
     hold = wait_for_drain(EU1, "release differs", facts, look, ("10.0.0.8", "10.0.0.9"))
     assert (hold is None) is stops
@@ -228,8 +229,9 @@ def test_a_draining_relay_draws_on_the_budget() -> None:
 def test_who_drains_already_goes_before_who_does_not() -> None:
     look = upgrading()
     draining = {"demo-us-east-1-01": look.now - MINUTE}
-    look = replace(look, record=replace(look.record, rollout=replace(look.record.rollout, draining=draining)))
-    plan = plan_fleet(look)
+    record = replace(look.record, rollout=replace(look.record.rollout, draining=draining))
+    evidence = replace(record.evidence, published=record.evidence.published - draining.keys())
+    plan = plan_fleet(replace(look, record=replace(record, evidence=evidence)))
     assert (restarted(plan), drainers(plan)) == (["demo-us-east-1-01"], [])
 
 
@@ -315,3 +317,9 @@ def test_while_the_cloud_is_silent_nobody_is_forgotten_who_left_the_names() -> N
 
 def test_who_left_the_names_and_is_gone_is_forgotten() -> None:
     assert not withdrawn_after(serving_look(), silent=False)
+
+
+def test_who_was_let_back_drains_anew_though_nobody_noted_that_it_drains_no_more() -> None:
+    assert wait(3600, published=(EU1,)) == wait(None)
+    look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}), policy=POLICY, published=(EU1,))
+    assert list_draining([Hold(EU1, DRAIN, "release differs")], look)[EU1] == NOW

@@ -23,6 +23,7 @@ from tests.rollout_looks import (
     footing,
     order,
     settled,
+    silent,
     take_up,
     told,
     told_of,
@@ -170,6 +171,13 @@ def test_who_is_still_down_with_it_after_a_resume_is_judged_anew() -> None:
     down = footing(EU1, NEW, health=Health.UNHEALTHY)
     found = take_up(TWO_FAILED, fleet(down, footing(US1, NEW)), orders=[order(1, Verb.RESUME)], after=MINUTE)
     assert found.record.restarts == {**told(EU1, at=NOW + MINUTE), **told(EU2)}
+
+
+def test_who_cannot_be_asked_when_it_is_retried_still_counts_as_given_the_wish() -> None:
+    found = take_up(TWO_FAILED, fleet(silent(EU1)), orders=[order(1, Verb.RETRY, EU1)], after=MINUTE)
+    assert found.record.restarts[EU1] == told(EU1, at=NOW + MINUTE)[EU1]
+    never = take_up(TWO_FAILED, fleet(silent(EU3)), orders=[order(1, Verb.RETRY, EU3)])
+    assert EU3 not in never.record.restarts
 
 
 def test_retry_lets_one_relay_try_again_and_stays_halted_for_the_other() -> None:
