@@ -3,7 +3,7 @@
     .venv/bin/python scripts/simulate.py --seeds 10000 --first 0 --steps 200
     .venv/bin/python scripts/simulate.py --seed 123 --steps 200
 
-Exit code: 0 without a breach, 1 with one. The last line of many seeds says how many seeds, steps and breaches there were.
+Exit code: 0 without a breach, 1 with one, 2 if a process was killed. The last line of many seeds says how many seeds, steps and breaches there were.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -63,7 +64,11 @@ def play_all(seeds: range, steps: int, processes: int) -> int:
             print(text, file=sys.stderr, flush=True)
 
     began = time.monotonic()
-    total = play_many(seeds, steps, assets().templates, processes, report)
+    try:
+        total = play_many(seeds, steps, assets().templates, processes, report)
+    except BrokenProcessPool:
+        print("one of the processes was killed (for want of memory?): what it played is not known", file=sys.stderr)
+        return 2
     rate = total.steps / max(time.monotonic() - began, 0.001)
     print(f"{total.seeds} seeds, {total.steps} steps, {len(total.breaches)} breaches ({rate:.0f} steps/s)")
     return 1 if total.breaches else 0

@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 
@@ -55,7 +56,10 @@ def play_seeds(seeds: Sequence[int], *, steps: int, templates: Templates) -> Tal
 def play_many(
     seeds: range, steps: int, templates: Templates, processes: int, report: Callable[[Tally, float], None]
 ) -> Tally:
-    """Play seeds on several cores; `report` is told the sum so far and the seconds it took, after each portion."""
+    """Play seeds on several cores; `report` is told the sum so far and the seconds it took, after each portion.
+
+    Raises BrokenProcessPool if one of the processes is killed.
+    """
     began, total = time.monotonic(), NONE
     work = partial(play_seeds, steps=steps, templates=templates)
     for part in _portions(seeds, work, processes):
@@ -69,16 +73,22 @@ def _portions(seeds: range, work: Callable[[Sequence[int]], Tally], processes: i
     if processes == 1:
         gc.set_threshold(GARBAGE_THRESHOLD)
         return map(work, tasks)
-    return _in_processes(tasks, work, processes)
+    return play_in_processes(tasks, work, processes)
 
 
-def _in_processes(
+def play_in_processes(
     tasks: Sequence[Sequence[int]], work: Callable[[Sequence[int]], Tally], processes: int
 ) -> Iterator[Tally]:
-    # Spawned, not forked: nothing of whoever calls this is carried along.
+    """Yield what each task came to, as they end. Raises BrokenProcessPool if one of the processes is killed."""
+    # Spawned, not forked: nothing of whoever calls this is carried along. A worker that is killed ends it all with
+    # BrokenProcessPool, where a multiprocessing.Pool would wait for ever for what that one was to do.
     spawning = multiprocessing.get_context("spawn")
-    with spawning.Pool(processes, gc.set_threshold, (GARBAGE_THRESHOLD,)) as pool:
-        yield from pool.imap_unordered(work, tasks)
+    pool = ProcessPoolExecutor(processes, spawning, gc.set_threshold, (GARBAGE_THRESHOLD,))
+    try:
+        for done in as_completed([pool.submit(work, task) for task in tasks]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def replay_command(seed: int, steps: int) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import pytest
 
-from orchestrator.simulation.many import play_seeds, replay_command
+from orchestrator.simulation.many import Tally, play_in_processes, play_seeds, replay_command
 from orchestrator.simulation.play import play
 from orchestrator.simulation.schedule import make_schedule
 from tests.scenarios.builders import wanted
@@ -32,3 +35,12 @@ def test_a_seed_tells_the_same_story_every_time() -> None:
 def test_telling_the_story_changes_nothing_about_it() -> None:
     told, silent = (play(make_schedule(8, STEPS), wanted().templates, tell=tell) for tell in (True, False))
     assert replace(told, story=()) == silent
+
+
+def die(_seeds: Sequence[int]) -> Tally:
+    os._exit(1)
+
+
+def test_a_process_that_is_killed_is_told_and_not_waited_for() -> None:
+    with pytest.raises(BrokenProcessPool):
+        list(play_in_processes([[1], [2]], die, 2))
