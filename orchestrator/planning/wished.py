@@ -37,7 +37,7 @@ class Wished:
 
 def is_trusted(rollout: Rollout) -> bool:
     """Whether the wish is what the fleet had proven before: the way back needs no canary."""
-    return bool(rollout.good) and all(rollout.good.get(region) == digest for region, digest in rollout.wish.items())
+    return all(rollout.good.get(region) == digest for region, digest in rollout.wish.items())
 
 
 def list_wanted_waves(rollout: Rollout, footings: Mapping[str, Footing]) -> tuple[tuple[str, ...], ...]:

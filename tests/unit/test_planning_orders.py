@@ -139,6 +139,11 @@ def test_an_order_that_was_heard_is_not_meant_for_the_next_wish() -> None:
     assert found.rollout.state is RUNNING
 
 
+def test_an_order_to_stop_that_came_after_one_that_was_heard_stops_the_next_wish() -> None:
+    orders = [order(1, Verb.RESUME), order(2, Verb.PAUSE)]
+    assert take_up(before(RUNNING, heard=1), orders=orders).rollout.state is PAUSED
+
+
 def test_without_anything_to_go_back_to_a_rollback_is_not_begun() -> None:
     found = take_up(under_way(good={}), orders=[order(1, Verb.ROLLBACK)])
     assert (found.rollout.state, found.events) == (RUNNING, ())
@@ -204,6 +209,29 @@ def test_a_wish_that_had_failed_before_can_be_resumed_and_is_not_halted_again() 
 def test_the_retry_of_a_relay_that_is_not_to_blame_lifts_no_halt() -> None:
     found = take_up(under_way(HALTED, because="by ops: lunch"), orders=[order(1, Verb.RETRY, EU1)])
     assert (found.rollout.state, found.rollout.because) == (HALTED, "by ops: lunch")
+
+
+@pytest.mark.parametrize("state", [PAUSED, ROLLING_BACK, ROLLED_BACK])
+def test_a_retry_lifts_nothing_but_a_halt(state: RolloutState) -> None:
+    found = take_up(under_way(state, failed={EU1: "exit 1"}), orders=[order(1, Verb.RETRY, EU1)])
+    assert (found.rollout.state, found.rollout.failed) == (state, {})
+
+
+@pytest.mark.parametrize(
+    ("digest", "staging"), [("other", True), (NEW, False), ("other", False)], ids=["earlier", "not staging", "neither"]
+)
+def test_what_failed_for_another_wish_or_when_it_ran_is_no_staging_to_be_retried(digest: str, staging: bool) -> None:
+    failures = {digest: replace(BAD, digest=digest, relay=US1, staging=staging)}
+    halted = under_way(HALTED, failed={EU1: "exit 1"}, record=RolloutRecord(failures=failures))
+    found = take_up(halted, orders=[order(1, Verb.RETRY, EU1), order(2, Verb.RETRY, US1)])
+    assert found.rollout.state is RUNNING
+    alone = take_up(replace(halted, current=replace(halted.current, failed={})), orders=[order(1, Verb.RETRY, US1)])
+    assert alone.rollout.state is HALTED
+
+
+def test_who_is_down_with_what_it_ran_before_is_not_judged_for_the_wish() -> None:
+    found = take_up(TWO_FAILED, fleet(footing(EU1, health=Health.UNHEALTHY)), orders=[order(1, Verb.RESUME)])
+    assert list(found.record.restarts) == [EU2]
 
 
 def test_an_operators_halt_is_not_lifted_by_the_retry_of_what_failed_before_it() -> None:
