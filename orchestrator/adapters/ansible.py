@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible_facts import parse_facts
+from orchestrator.adapters.ansible_lost import complaint_of_ssh, told_apart
 from orchestrator.adapters.ansible_run import RunEnded, RunRequest, run_playbook
 from orchestrator.adapters.ansible_ssh import is_wrong_key, known_hosts_lines, ssh_args
 from orchestrator.adapters.metrics import NAMES
@@ -32,6 +33,7 @@ _IDLE_SECONDS = {"stage": 900, "prepare": 1500}
 """Ansible says nothing while a module works: downloads and package installation take their time."""
 _USUAL_IDLE_SECONDS = 150
 _LIMIT_SECONDS = 1800
+_KNOWN_HOSTS = "known_hosts"
 
 
 def _never() -> bool:
@@ -92,7 +94,8 @@ class AnsibleHosts:
             host = str((event.get("event_data") or {}).get("host") or "")
             result = result_of(event)
             if result is not None and host in waiting:
-                on_result(waiting.pop(host), result)
+                target = waiting.pop(host)
+                on_result(target, self._said_by_ssh(target, result, folder))
 
         request = RunRequest(
             playbook=playbook,
@@ -113,7 +116,7 @@ class AnsibleHosts:
 
     def render_inventory(self, targets: Sequence[HostTarget], folder: Path) -> dict[str, Any]:
         """Return the inventory of one run, and write the known hosts it refers to."""
-        known_hosts = folder / "known_hosts"
+        known_hosts = folder / _KNOWN_HOSTS
         known_hosts.write_text(known_hosts_lines(targets), encoding="utf-8")
         control = make_control_directory()
         hosts = {
@@ -129,6 +132,12 @@ class AnsibleHosts:
             for target in targets
         }
         return {"all": {"hosts": hosts}}
+
+    def _said_by_ssh(self, target: HostTarget, result: HostResult, folder: Path) -> HostResult:
+        if not isinstance(result, HostLost):
+            return result
+        lost = told_apart(result, lambda: complaint_of_ssh(target, folder / _KNOWN_HOSTS, self.private_key))
+        return HostLost(one_line(lost.reason), wrong_key=lost.wrong_key)
 
     def _make_folder(self, intent: str) -> Path:
         runs = self.state / "runs"

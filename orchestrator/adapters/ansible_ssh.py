@@ -14,6 +14,8 @@ from orchestrator.execution.ports import HostTarget
 
 WRONG_KEY_SIGNS = ("REMOTE HOST IDENTIFICATION HAS CHANGED", "Host key verification failed", "host key is known")
 CONNECT_TIMEOUT_SECONDS = 10
+# ssh takes the first value of an option: in front of the others these make it open a connection of its own.
+NO_SHARING = ("ControlMaster=no", "ControlPath=none")
 
 
 def known_hosts_lines(targets: Iterable[HostTarget]) -> str:

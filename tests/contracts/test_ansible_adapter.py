@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.ansible import AnsibleHosts
+from orchestrator.adapters.ansible_lost import complaint_of_ssh, told_apart
+from orchestrator.adapters.ansible_ssh import known_hosts_lines
 from orchestrator.errors import AnsibleNeverRan, AssetsMissing
 from orchestrator.execution.ports import HostDone, HostFailed, HostLost, HostResult, HostTarget
 from orchestrator.fleet.observation import Unreachable, Unreadable, WrongHostKey
@@ -153,9 +155,36 @@ def test_a_failing_and_an_unreachable_and_an_impostor_host_do_not_keep_the_other
     lost, impostor = results["gone"], results["impostor"]
     assert isinstance(lost, HostLost)
     assert not lost.wrong_key
-    assert "refused" in lost.reason
+    # Whichever Ansible notices first: what ssh says, or that ssh has gone before it was told what to do.
+    assert "refused" in lost.reason or "could not be sent" in lost.reason
     assert isinstance(impostor, HostLost)
     assert impostor.wrong_key
+
+
+def test_ssh_is_asked_where_ansible_cannot_tell_why_a_host_was_lost(
+    sshds: tuple[Sshd, Sshd], private_key: Path, tmp_path: Path
+) -> None:
+    unsaid = HostLost("Task failed: Data could not be sent to remote host '127.0.0.1'. [Errno 32] Broken pipe")
+    gone, impostor = (
+        target("gone", Sshd(1, sshds[0].host_key)),
+        target("impostor", sshds[1], host_key=sshds[0].host_key),
+    )
+    ours = target("ours", sshds[0])
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(known_hosts_lines([gone, impostor, ours]))
+
+    def told(asked: HostTarget) -> HostLost:
+        return told_apart(unsaid, lambda: complaint_of_ssh(asked, known_hosts, private_key))
+
+    assert told(impostor).wrong_key
+    assert not told(gone).wrong_key
+    assert "refused" in told(gone).reason
+    assert told(ours) == unsaid  # it answers by now: what Ansible said is all that is known
+
+
+def test_ssh_is_not_asked_again_where_ansible_has_told_what_it_said() -> None:
+    said = HostLost("Host key verification failed.", wrong_key=True)
+    assert told_apart(said, lambda: "Connection refused") == said
 
 
 def test_a_wrong_key_is_seen_even_while_a_connection_under_another_accepted_key_is_kept_open(
