@@ -47,7 +47,7 @@ STORE = "bench"
 
 def measure_planning(fleet: Path, report: Callable[[str], None]) -> list[dict[str, Any]]:
     """Measure every size; the median of a few plans where they are quick."""
-    _, wanted, _ = load_wanted(fleet)
+    _, wanted = load_wanted(fleet)
     rows = []
     for name, make_look in (("first apply", first_look), ("converged", converged_look), ("mid-rollout", rollout_look)):
         for size in SIZES:

@@ -18,7 +18,7 @@ class RolloutState(StrEnum):
 
     RUNNING = "running"
     PAUSED = "paused"
-    """Nobody further is updated until an operator resumes."""
+    """Nobody further is updated until an operator resumes; what an operator paused stays so when the wish changes."""
     HALTED = "halted"
     """Something failed, or an operator said so: only an operator or another wish goes on."""
     ROLLING_BACK = "rolling back"

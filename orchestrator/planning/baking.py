@@ -35,7 +35,9 @@ def note_failures(wished: Wished, footings: Mapping[str, Footing], judged: Judge
         return wished
     unstaged = {
         name: f"staging failed {attempt.failures} times, last: {attempt.error}"
-        for name in footings
+        for name, footing in footings.items()
+        # Who has nothing to run yet is given first what was proven, where there is such a thing: that is no fault of the wish.
+        if footing.runs or footing.region not in rollout.good
         if (attempt := look.record.attempts.get((name, "stage"))) is not None and attempt.failures >= GIVE_UP_AFTER
     }
     return fail_wish(wished, unstaged, footings, look, updated=False) if unstaged else wished

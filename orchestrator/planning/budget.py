@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from orchestrator.planning.findings import count
 from orchestrator.planning.plan import Health, RelayView
 from orchestrator.spec.model import FleetSpec
 
@@ -78,9 +79,9 @@ class Budget:
             return held
         others = self.taken - {relay}
         here = [name for name in others if _same_region(name, relay)]
-        for count, limit in ((len(others), self.limit), (len(here), self.limits.get(region, 1))):
-            if count >= limit:
-                return f"it still answers, and {count} of {limit} such relays are being restarted ({name_some(sorted(others))})"
+        for number, limit in ((len(others), self.limit), (len(here), self.limits.get(region, 1))):
+            if number >= limit:
+                return f"it still answers, and {number} of {limit} such relays are being restarted ({name_some(sorted(others))})"
         return None
 
     def why_not_retire(self, relay: str, region: str, *, region_stays: bool) -> str | None:
@@ -109,13 +110,17 @@ class Budget:
             return self.halted
         if relay in self.gates:
             return self.gates[relay]
-        return self._unstaged() if self.unstaged - self.exempt or relay in self.unstaged else None
+        # Whoever leaves what failed waits for nobody but itself.
+        awaited = (
+            self.unstaged & {relay} if relay in self.exempt else self.unstaged - self.exempt | self.unstaged & {relay}
+        )
+        if not awaited:
+            return None
+        have = "has" if len(awaited) == 1 else "have"
+        return f"{count(len(awaited), 'relay')} {have} not staged what is wanted ({name_some(sorted(awaited))})"
 
     def _used_up(self, out: Collection[str]) -> str:
         return f"{len(out)} of {self.limit} relays that may be out are out ({name_some(sorted(out))})"
-
-    def _unstaged(self) -> str:
-        return f"{len(self.unstaged)} relays have not staged what is wanted ({name_some(sorted(self.unstaged))})"
 
 
 def count_budget(

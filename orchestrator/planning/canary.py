@@ -37,7 +37,7 @@ def keep_canary(rollout: Rollout, footings: Mapping[str, Footing], record: Rollo
     if waves[0] and not (untouched and down):
         return rollout
     there = {footings[name].region for name in waves[0] if name not in untouched[:1]}
-    canary = min(down or waved[:1], key=lambda name: footings[name].region in there)
+    canary = min(down or waved, key=lambda name: footings[name].region in there)
     first = (*(name for name in waves[0] if name not in untouched[:1]), canary)
     rest = (tuple(name for name in wave if name != canary) for wave in (tuple(untouched[:1]), *waves[1:]))
     return replace(rollout, waves=(first, *(wave for wave in rest if wave)))

@@ -109,6 +109,8 @@ def describe(mine: Signals, others: Sequence[Signals]) -> str:
         f"tip age {_number(mine.tip_age_seconds)} s (others {_middle([o.tip_age_seconds for o in others])} s)",
         f"handshake {_number(mine.handshake_seconds, 2)} s (others {_middle([o.handshake_seconds for o in others], 2)} s)",
         f"{_number(mine.inbound)} inbound (others {_middle([o.inbound for o in others])})",
+        f"{_number(mine.restarts)} restarts (others {_middle([o.restarts for o in others])})",
+        f"chain {mine.stand.value if mine.stand is not None else 'not compared'}",
     ]
     return ", ".join(parts)
 

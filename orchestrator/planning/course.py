@@ -7,7 +7,7 @@ firewalls go on changing everywhere while a release has reached only some.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.fleet.observation import Verdict
@@ -46,7 +46,7 @@ class Situation:
     """Of the network folder that hosts are given now."""
     stopped: str | None
     """Why nobody further is updated."""
-    passes: bool = False
+    passes: bool
     """Whether that may end by itself."""
 
     def was_told(self, name: str) -> bool:
@@ -140,7 +140,7 @@ def list_allowed(now: Situation, look: Look) -> frozenset[str]:
     place = {name: index for index, wave in enumerate(now.waves) for name in wave}
     proven = now.open_wave is None or now.open_wave >= rollout.canaries
     turn = {name for name in place if now.open_wave is None or place[name] <= now.open_wave}
-    turn -= _list_crowded(turn, now, look)
+    turn -= _list_crowded(now, look)
     # It costs nothing to update who is new, or down anyway; but only once the canaries have shown that it works.
     free = {n for n, f in footings.items() if n not in place or _costs_nothing(f, now, look)} if proven else set()
     doomed = {name for name in turn | free if _why_not_begin(name, now) is not None}
@@ -161,7 +161,7 @@ def _costs_nothing(footing: Footing, now: Situation, look: Look) -> bool:
     return quarantined or stays_down(footing, now.wished.record, look)
 
 
-def _list_crowded(turn: Collection[str], now: Situation, look: Look) -> frozenset[str]:
+def _list_crowded(now: Situation, look: Look) -> frozenset[str]:
     """Name those that would go beside too many others of their region, however the waves came to be so since they were planned."""
     settling, footings = now.wished.record.settling, now.footings
     waved = [name for wave in now.waves for name in wave]
@@ -170,7 +170,7 @@ def _list_crowded(turn: Collection[str], now: Situation, look: Look) -> frozense
     crowded = set()
     for name in waved:
         region = footings[name].region
-        if name not in turn or name in begun or not footings[name].healthy or is_settled(name, settling):
+        if name in begun or not footings[name].healthy or is_settled(name, settling):
             continue
         if under_way[region] >= most_in_wave(look.spec.relay_count(region), look.spec.rollout):
             crowded.add(name)

@@ -64,11 +64,9 @@ def _why_forked(footing: Footing, told: Restart, judged: Judgement) -> str | Non
 def _why_split_off(footing: Footing, judged: Judgement) -> str | None:
     """Return the split that leaves a relay on a side without any partner, while partners are on another one."""
     mine = next((side for side in judged.sides if footing.name in side.relays), None)
-    if mine is None or mine.partners or not any(side.partners for side in judged.sides if side is not mine):
-        return None
-    others = [side for side in judged.sides if side is not mine and side.partners]
-    if len(others) > 1:
-        return None  # the partners themselves are split: the release is not to blame
+    others = [side for side in judged.sides if side.partners]
+    if mine is None or mine.partners or len(others) != 1:
+        return None  # where no partner, or partners themselves are split, the release is not to blame
     with_partners = ", ".join(others[0].partners)
     own = f", with {mine.point.short} on its own" if mine.point is not None else ""
     return f"it is on another chain than {with_partners} and {len(others[0].relays)} of our relays{own}"
@@ -76,7 +74,7 @@ def _why_split_off(footing: Footing, judged: Judgement) -> str | None:
 
 def _why_too_slow(told: Restart, look: Look) -> str | None:
     times, before = look.spec.rollout.slowest_restart, look.record.rollout.durations
-    if times is None or told.served_at is None or told.replaced or told.overlooked or len(before) < FEW_DURATIONS:
+    if times is None or told.replaced or told.overlooked or len(before) < FEW_DURATIONS:
         return None
     if told.served_at != look.now:
         return (

@@ -99,6 +99,6 @@ def find_unheard_stop(before: Rollout | None, look: Look) -> Order | None:
             continue
         if order.verb in (Verb.PAUSE, Verb.HALT):
             stop = order
-        elif order.verb in (Verb.RESUME, Verb.RETRY):
+        elif order.verb is Verb.RESUME:  # a retry lifts what came by itself, never an operator's word
             stop = None
     return stop

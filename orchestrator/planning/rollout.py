@@ -186,7 +186,7 @@ def _end(wished: Wished, waves: Sequence[Sequence[str]], footings: Mapping[str, 
         return wished
     careful = {name for wave in waves for name in wave}
     there = all(f.arrived and f.healthy and f.name not in look.seen.in_flight for f in footings.values())
-    if not footings or not there or not all(is_settled(name, settling) for name in careful):
+    if not there or not all(is_settled(name, settling) for name in careful):
         return wished
     wished = replace(wished, record=rest_restarts(wished.record))
     if rollout.waves:

@@ -12,7 +12,7 @@ from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import RESTART
 from orchestrator.planning.footing import Footing
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Action, Deploy, Hold, Plan, RelayView, Stop
+from orchestrator.planning.plan import Action, Deploy, Health, Hold, Plan, RelayView, Stop
 from orchestrator.planning.rollout import Course, count_connected, note_restarts
 from orchestrator.planning.rollout_view import Progress, RelayProgress, RolloutView
 from orchestrator.planning.settling import bake_time, describe_span, list_others, typical_restart
@@ -66,12 +66,20 @@ def report_rollout(course: Course, links: Links, plan: Plan, look: Look) -> Roll
         for name, footing in shown.items()
         if name in waved or name in rollout.failed or name in course.going_back
     }
+    first = {
+        name
+        for name, footing in course.footings.items()
+        if told_digest(course.record, name) != footing.wish
+        and (footing.runs in course.record.failures or footing.view.health is Health.UNHEALTHY)
+    }
     most = look.spec.most_out()
     return RolloutView(
         version=rollout.version,
         state=rollout.state.value,
         because=rollout.because,
-        waves=describe_waves(replace(rollout, waves=course.waves), links, regions, look.spec.rollout) if shown else (),
+        waves=describe_waves(replace(rollout, waves=course.waves), links, regions, first, look.spec.rollout)
+        if shown
+        else (),
         relays=relays,
         open_wave=course.open_wave if shown else None,
         left=_estimate(course, look),
@@ -155,4 +163,4 @@ def _estimate(course: Course, look: Look) -> timedelta:
 
 def _most_at_once(wave: tuple[str, ...], footings: Mapping[str, Footing], look: Look) -> int:
     regions = {footings[name].region for name in wave}
-    return max(1, sum(min(look.spec.most_out_in(r), sum(footings[n].region == r for n in wave)) for r in regions))
+    return sum(min(look.spec.most_out_in(r), sum(footings[n].region == r for n in wave)) for r in regions)

@@ -59,7 +59,7 @@ def _others_answer(instance: Instance, look: Look) -> bool:
     peers = look.by.answers[instance.region] - itself
     if peers.present == 0:
         peers = sum(look.by.answers.values(), Tally()) - itself
-    return peers.asked > 0 and peers.answering * 2 > peers.asked
+    return peers.answering * 2 > peers.asked
 
 
 def is_identified(instance: Instance, record: FleetRecord) -> bool:

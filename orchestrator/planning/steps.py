@@ -105,7 +105,7 @@ def _with_pending(view: RelayView, facts: HostFacts, rendered: RenderedRelay, ve
     if begun and facts.running_reload_digest != rendered.reload_digest and not changes:
         changes.append(ChangeClass.RELOAD)
         drift.append("loaded topology")
-    if not facts.unit_enabled and facts.unit is not UnitState.ABSENT and not changes:
+    if not facts.unit_enabled and not changes:
         changes.append(ChangeClass.NONE)
         drift.append("unit is not enabled")
     return replace(

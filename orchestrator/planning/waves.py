@@ -55,19 +55,30 @@ def link_mesh(neighbours: Mapping[str, Sequence[str]]) -> Links:
     return links
 
 
-def describe_waves(rollout: Rollout, links: Links, regions: Mapping[str, str], policy: RolloutSpec) -> tuple[Wave, ...]:
-    """Return the kept waves with a title, and why they are as they are. `regions` is relay → region."""
+def describe_waves(
+    rollout: Rollout, links: Links, regions: Mapping[str, str], first: Collection[str], policy: RolloutSpec
+) -> tuple[Wave, ...]:
+    """Return the kept waves with a title, and why they are as they are.
+
+    `regions` is relay → region; `first` are those that are down, or run what failed, whatever is wished for.
+    """
     described = []
     for index, names in enumerate(rollout.waves):
         canary = rollout.canaries > 0 and index == 0
         title = "canary" if canary else f"wave {index + 1 - rollout.canaries}"
-        described.append(Wave(title, names, _why(names, links, regions, policy, canary=canary)))
+        described.append(
+            Wave(title, names, _why_canary(names, first) if canary else _why(names, links, regions, policy))
+        )
     return tuple(described)
 
 
-def _why(names: Sequence[str], links: Links, regions: Mapping[str, str], policy: RolloutSpec, *, canary: bool) -> str:
-    if canary:
-        return "goes first, where most others can stand in or where a failed release runs"
+def _why_canary(names: Sequence[str], first: Collection[str]) -> str:
+    if any(name in first for name in names):
+        return "goes first: it is down anyway, or runs what failed"
+    return "goes first: of its region most others can stand in"
+
+
+def _why(names: Sequence[str], links: Links, regions: Mapping[str, str], policy: RolloutSpec) -> str:
     touched = sorted({regions[name] for name in names if name in regions})
     where = touched[0] if len(touched) == 1 else f"{len(touched)} regions"
     pairs = sum(1 for name in names for other in links.get(name, ()) if other in names) // 2

@@ -47,6 +47,9 @@ def take_up_wish(footings: Mapping[str, Footing], links: Links, record: RolloutR
     if before is not None and before.state is not RolloutState.COMPLETE and before.waves:
         wished = wished.tell("superseded", f"{before.version} had come to: {before.state.value}", look)
     wished = wished.tell("started", f"{sum(map(len, started.waves))} relays in {len(started.waves)} waves", look)
+    if before is not None and before.state is RolloutState.PAUSED and before.by and unheard is None:
+        # A wish may be made by an edit, or by another controller's templates: neither is the word to go on that was asked for.
+        wished = wished.turn(RolloutState.PAUSED, before.because, "paused", look, user=before.by)
     if unheard is not None:
         # Nobody was at work to hear it before: it may as well be meant for this wish.
         state = RolloutState.PAUSED if unheard.verb is Verb.PAUSE else RolloutState.HALTED

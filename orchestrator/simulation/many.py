@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from orchestrator.rendering.values import Templates
+from orchestrator.simulation.machines import SimulatedDeath
 from orchestrator.simulation.play import play
 from orchestrator.simulation.schedule import make_schedule
 
@@ -47,7 +48,11 @@ def play_seeds(seeds: Sequence[int], *, steps: int, templates: Templates) -> Tal
     """Play some seeds one after another."""
     total = NONE
     for seed in seeds:
-        outcome = play(make_schedule(seed, steps), templates)
+        try:
+            outcome = play(make_schedule(seed, steps), templates)
+        except (Exception, SimulatedDeath) as error:  # noqa: BLE001 - one story that cannot be told must not cost all others
+            total += Tally(1, 0, 0, ((seed, f"the simulation itself broke down: {type(error).__name__}: {error}"),))
+            continue
         found = tuple((seed, breach) for breach in outcome.breaches)
         total += Tally(1, outcome.steps, outcome.rounds, found)
     return total

@@ -112,7 +112,7 @@ class _Play(Stage):
             self._note(lambda step=step: f"- {step}")  # type: ignore[misc]
             match step:
                 case Pass(seconds):
-                    self._clock.pass_by(seconds * IDLE_FACTOR)
+                    self._pass_alone(seconds * IDLE_FACTOR)
                     return
                 case Edit(file):
                     self._file, self._confirmed = file, frozenset()
@@ -125,6 +125,13 @@ class _Play(Stage):
                 case _:
                     self._happen(step)
         self._over = True
+
+    def _pass_alone(self, seconds: float) -> None:
+        """Let time pass without a controller: what one that stood still has begun may end now, and nobody is there to die of it."""
+        world = self._world
+        left, world.crash_at = world.crash_at - world.effects if world.crash_at is not None else None, None
+        self._clock.pass_by(seconds)
+        world.crash_at = world.effects + left if left is not None else None
 
     def _arm(self, crash: Crash) -> None:
         controller = self._controller

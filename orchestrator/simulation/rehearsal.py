@@ -37,7 +37,7 @@ class Rehearsal:
 
     def run(self, holder: str = "rehearsal") -> tuple[Ending, Round]:
         """Apply once, from taking the lease to giving it back."""
-        eyes, hands = self._ports()
+        eyes, hands = self.ports()
         first = look_and_plan(eyes, self.store, self.world.clock, self.wanted)
         lease = acquire(hands, holder, first.look.seen, self.wanted)
         executor = Executor(hands, self.wanted, lease, AUTHORIZED_KEY, self._note)
@@ -51,10 +51,11 @@ class Rehearsal:
 
     def look(self) -> Round:
         """Look and plan without acting."""
-        eyes, _ = self._ports()
+        eyes, _ = self.ports()
         return look_and_plan(eyes, self.store, self.world.clock, self.wanted)
 
-    def _ports(self) -> tuple[Eyes, Hands]:
+    def ports(self) -> tuple[Eyes, Hands]:
+        """Return what a controller of this fleet sees and acts with."""
         spec, clock = self.wanted.spec, self.world.clock
         cloud = SimulatedCloud(self.world, spec, self.store.load().store_id)
         hosts = SimulatedHosts(self.world)

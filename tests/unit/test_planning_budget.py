@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.fleet.observation import UnitState, Unreachable, Verdict
 from orchestrator.fleet.record import Attempt
-from orchestrator.planning.budget import count_budget
+from orchestrator.planning.budget import Budget, count_budget, name_some
 from orchestrator.planning.estimate import RESTART, estimate_time
 from orchestrator.planning.mesh import relay_addresses
 from orchestrator.planning.plan import Health, Hold, Phase, RelayView
@@ -101,6 +101,96 @@ def test_the_only_relay_that_serves_at_all_is_taken_only_if_that_is_confirmed() 
     assert confirmed.why_not_disturb("demo-us-01", "us") is None
 
 
+def test_who_was_taken_serves_its_region_no_more() -> None:
+    policy: dict[str, object] = {"max_unavailable": 5, "max_unavailable_per_region": 5}
+    taken = budget(policy=policy).take("demo-eu-1-01", "eu-1")
+    assert "last serving relay of eu-1" in (taken.why_not_disturb("demo-eu-1-02", "eu-1") or "")
+
+
+def test_who_leaves_for_good_is_not_out_and_does_not_serve_its_region() -> None:
+    leaving = RelayView("demo-eu-1-02", "eu-1", Phase.RETIRING, Health.UNHEALTHY, "", retiring=True)
+    stays = RelayView("demo-eu-1-01", "eu-1", Phase.SERVING, Health.HEALTHY, "")
+    found = count_budget([stays, leaving], fleet_spec({"eu-1": 2}), NOBODY, NOBODY)
+    assert (found.out, found.serving) == (NOBODY, {("eu-1", "demo-eu-1-01")})
+
+
+def test_a_region_of_which_the_fleet_file_says_nothing_has_no_only_relay() -> None:
+    view = RelayView("demo-us-01", "us", Phase.SERVING, Health.HEALTHY, "")
+    assert count_budget([view], fleet_spec({"eu": 1}), NOBODY, NOBODY).only == NOBODY
+
+
+@pytest.mark.parametrize(("count", "text"), [(2, "a, b"), (3, "a, b, c"), (4, "a, b, c and 1 more")])
+def test_three_are_named_and_of_others_only_how_many(count: int, text: str) -> None:
+    assert name_some("abcd"[:count]) == text
+
+
+# --- out, here and everywhere ------------------------------------------------------------------------------------------
+
+
+FULL = "as many of eu as may be out (1) are out"
+
+
+def made(*out: str, limit: int = 3, **changes: object) -> Budget:
+    """Three may be out, one of each region; every one of them is taken, and one relay of each region serves."""
+    gone, serving = frozenset(out), frozenset({("eu", "demo-eu-09"), ("us", "demo-us-09")})
+    plain = Budget(limit, {"eu": 1, "us": 1}, out=gone, serving=serving, dark_regions=NOBODY, taken=gone)
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("held", "reason"),
+    [
+        (made(), None),
+        (made("demo-us-01"), None),
+        (made("demo-eu-02"), FULL),
+        (made("demo-eu-02", limits={"eu": 2}), None),
+        (made("demo-eu-02", limits={}), FULL),
+        (made("demo-us-01", limit=1), "1 of 1 relays that may be out are out (demo-us-01)"),
+        (made(halted="the chain is split"), "the chain is split"),
+        (made("demo-eu-01", "demo-eu-02", halted="the chain is split"), None),
+    ],
+    ids=[
+        "nobody is out",
+        "one elsewhere is",
+        "one here is",
+        "one of two here is",
+        "one of a region that is no more",
+        "the fleet's limit",
+        "halted",
+        "it is out anyway",
+    ],
+)
+def test_who_leaves_for_good_goes_out_as_anybody_else(held: Budget, reason: str | None) -> None:
+    assert held.why_not_retire("demo-eu-01", "eu", region_stays=True) == reason
+
+
+@pytest.mark.parametrize(("stays", "reason"), [(True, "no relay that eu keeps serves yet"), (False, None)])
+def test_where_a_region_stays_its_relays_leave_once_another_serves_and_else_at_once(stays: bool, reason) -> None:
+    elsewhere = made(serving=frozenset({("us", "demo-us-09")}))
+    assert elsewhere.why_not_retire("demo-eu-01", "eu", region_stays=stays) == reason
+
+
+@pytest.mark.parametrize(
+    ("held", "reason"),
+    [
+        (made("demo-us-01"), None),
+        (made("demo-eu-02"), "it still answers, and 1 of 1 such relays are being restarted (demo-eu-02)"),
+        (made("demo-eu-02", limits={}), "it still answers, and 1 of 1 such relays are being restarted (demo-eu-02)"),
+        (made("demo-us-01", limit=1), "it still answers, and 1 of 1 such relays are being restarted (demo-us-01)"),
+        (made("demo-eu-02", taken=NOBODY), None),
+    ],
+    ids=["one elsewhere", "one here", "one of a region that is no more", "the fleet's limit", "out, but not taken"],
+)
+def test_relays_that_answer_without_serving_are_not_restarted_all_at_once(held: Budget, reason: str | None) -> None:
+    assert held.why_not_touch("demo-eu-01", "eu") == reason
+
+
+def test_of_a_region_that_is_no_more_one_relay_may_be_out() -> None:
+    assert made("demo-eu-02", limits={}).why_not_disturb("demo-eu-01", "eu") == (
+        "1 of 1 relays that may be out in eu are out"
+    )
+
+
 # --- a rollout's word ------------------------------------------------------------------------------------------------
 
 
@@ -117,11 +207,20 @@ MINE, OTHER = "demo-eu-01", "demo-eu-1-01"
         ({"halted": "the chain is split", "exempt": frozenset({MINE})}, None),
         ({"halted": "the chain is split", "exempt": frozenset({OTHER})}, "the chain is split"),
         ({"halted": "split", "exempt": frozenset({MINE}), "gates": {MINE: "no way back"}}, "no way back"),
-        ({"unstaged": frozenset({OTHER})}, f"1 relays have not staged what is wanted ({OTHER})"),
+        ({"unstaged": frozenset({OTHER})}, f"1 relay has not staged what is wanted ({OTHER})"),
         ({"unstaged": frozenset({OTHER}), "exempt": frozenset({OTHER})}, None),
         (
             {"unstaged": frozenset({MINE}), "exempt": frozenset({MINE})},
-            f"1 relays have not staged what is wanted ({MINE})",
+            f"1 relay has not staged what is wanted ({MINE})",
+        ),
+        ({"unstaged": frozenset({OTHER}), "exempt": frozenset({MINE})}, None),
+        (
+            {"unstaged": frozenset({MINE, OTHER}), "exempt": frozenset({OTHER})},
+            f"1 relay has not staged what is wanted ({MINE})",
+        ),
+        (
+            {"unstaged": frozenset({OTHER, "demo-eu-02"})},
+            f"2 relays have not staged what is wanted (demo-eu-02, {OTHER})",
         ),
     ],
     ids=[
@@ -135,6 +234,9 @@ MINE, OTHER = "demo-eu-01", "demo-eu-1-01"
         "another is not staged",
         "who is not staged goes back",
         "it goes back and is not staged",
+        "it goes back and another is not staged",
+        "another goes back, and neither is staged",
+        "two others are not staged",
     ],
 )
 def test_what_a_rollout_lets_be_taken(changes: dict[str, object], reason: str | None) -> None:

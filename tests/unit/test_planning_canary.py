@@ -160,6 +160,15 @@ def test_of_two_that_are_down_the_one_of_another_region_than_the_canary_that_sta
     assert waves_after(down(US1), down(EU2), waves=TWO, canaries=2)[0] == (US3, EU2)
 
 
+def test_two_canaries_stay_in_their_order_while_all_serve() -> None:
+    assert waves_after(waves=TWO, canaries=2) == TWO
+
+
+def test_the_canary_that_stays_is_not_chosen_for_the_other_s_place_though_few_serve() -> None:
+    few = waves_after(silent(EU3), silent(EU1), silent(EU2), waves=TWO, canaries=2)
+    assert few[0] == (US3, US1)
+
+
 def test_a_canary_that_has_begun_is_not_chosen_again_in_the_other_s_place() -> None:
     both = waves_after(footing(US3, NEW), silent(EU3), waves=TWO, canaries=2)
     assert both[0] == (US3, EU1)

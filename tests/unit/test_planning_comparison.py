@@ -111,12 +111,19 @@ def test_a_handshake_three_times_as_long_is_not_worse_while_it_is_short() -> Non
     assert worse_in(HANDSHAKE, replace(SOUND, handshake_seconds=0.5)) == 0
 
 
+@pytest.mark.parametrize(("seconds", "worse"), [(6.0, 0), (6.1, 1)])
+def test_where_all_are_slow_a_handshake_is_worse_from_more_than_three_times_as_long_on(seconds, worse: int) -> None:
+    slow = replace(SOUND, handshake_seconds=2.0)
+    assert worse_in(HANDSHAKE, replace(SOUND, handshake_seconds=seconds), slow, slow) == worse
+
+
 @pytest.mark.parametrize(
     ("inbound", "before", "theirs", "worse"),
     [
         (2, 10, 20, 1),
         (3, 10, 20, 0),
         (0, 4, 20, 0),
+        (0, 5, 20, 1),
         (0, 100, 4, 0),
         (4, 100, 20, 1),
         (5, 100, 20, 0),
@@ -176,6 +183,14 @@ def test_a_relay_that_has_become_worse_is_worse_however_long_it_was_not() -> Non
     )
 
 
+def test_five_bad_looks_in_a_row_are_enough() -> None:
+    assert verdict(looked(replace(SOUND, restarts=1), times=5, settling=looked(SOUND, times=100))) == "worse"
+
+
+def test_connections_that_are_not_back_in_the_only_look_are_waited_for() -> None:
+    assert verdict(looked(replace(SOUND, inbound=0))) == "not yet"
+
+
 def test_a_row_of_bad_looks_ends_with_a_good_one() -> None:
     settling = looked(replace(SOUND, restarts=1), times=LONG_ROW - 1, settling=looked(SOUND, times=100))
     assert verdict(looked(SOUND, settling=settling)) == "no worse"
@@ -202,6 +217,11 @@ def test_what_could_not_be_measured_is_named_with_numbers() -> None:
     assert answer.text == "too little could be measured: inbound connections in 0 of 4 looks"
 
 
+@pytest.mark.parametrize("looks", [1, 2])
+def test_what_was_never_measured_is_inconclusive_from_the_first_look_on(looks: int) -> None:
+    assert verdict(looked(replace(SOUND, inbound=None), times=looks)) == "inconclusive"
+
+
 def test_a_signal_that_was_bad_in_the_few_looks_that_measured_it_is_inconclusive_rather_than_worse() -> None:
     settling = looked(replace(SOUND, tip_age_seconds=200), times=1)
     assert verdict(looked(replace(SOUND, tip_age_seconds=None), times=9, settling=settling)) == "inconclusive"
@@ -223,9 +243,13 @@ def test_connections_that_went_away_again_are_waited_for() -> None:
 
 def test_signals_are_shown_side_by_side() -> None:
     assert describe(replace(SOUND, inbound=7), (SOUND, SOUND)) == (
-        "tip age 10 s (others 10 s), handshake 0.10 s (others 0.10 s), 7 inbound (others 20)"
+        "tip age 10 s (others 10 s), handshake 0.10 s (others 0.10 s), 7 inbound (others 20), "
+        "0 restarts (others 0), chain agrees"
     )
 
 
 def test_what_is_not_known_is_shown_as_a_question() -> None:
-    assert describe(NOTHING, ()) == "tip age ? s (others ? s), handshake ? s (others ? s), ? inbound (others ?)"
+    assert describe(NOTHING, ()) == (
+        "tip age ? s (others ? s), handshake ? s (others ? s), ? inbound (others ?), "
+        "? restarts (others ?), chain not compared"
+    )

@@ -18,6 +18,7 @@ from orchestrator.planning.course import (
     list_gates,
     pick_aim,
 )
+from orchestrator.planning.footing import Footing, lend_bundles
 from orchestrator.planning.plan import Health, Phase
 from orchestrator.planning.settling import stays_down
 from tests.rendering_builders import fleet_spec as rendering_spec
@@ -91,6 +92,67 @@ def test_of_a_region_no_more_go_together_than_may_however_a_wave_came_to_be(done
     updated = [footing(EU1, NEW)] if done else []
     now = situation(fleet(*updated, *changed), record=RolloutRecord(**done), waves=TOGETHER, canaries=0)
     assert allowed(replace(now, waves=TOGETHER)) & set(TOGETHER[0]) == expected
+
+
+def crowd(*changed: Footing, wave: tuple[str, ...] = (EU1, EU2), restarted: str = EU2, **policy: object) -> set[str]:
+    """Who of a wave has its turn, where one was told to restart."""
+    waves = (wave, (US1,))
+    now = situation(fleet(*changed), record=RolloutRecord(restarts=told(restarted)), waves=waves, canaries=0)
+    return allowed(replace(now, waves=waves), policy=policy) & set(wave)
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        (footing(EU2, NEW), {EU2}),
+        (footing(EU2, OLD, health=Health.UNHEALTHY), {EU2}),
+        (footing(EU2, OLD), {EU1}),
+    ],
+    ids=["it runs it", "it is out for it", "it was put off"],
+)
+def test_who_has_begun_goes_before_who_comes_before_it_by_name(second: Footing, expected: set[str]) -> None:
+    assert crowd(second) == expected
+
+
+def test_who_has_begun_takes_one_place_of_its_region() -> None:
+    wave = (EU1, EU2, EU3)
+    assert crowd(footing(EU1, NEW), wave=wave, restarted=EU1, wave_share=2) == {EU1, EU2}
+    assert crowd(wave=wave, restarted=US3, wave_share=2) == {EU1, EU2}
+
+
+# --- who has nothing to run ------------------------------------------------------------------------------------------
+
+
+BARE = footing(EU1, "", health=Health.UNHEALTHY, phase=Phase.ABSENT, facts=None)
+FAILED = Failure(NEW, "10.6.0", US1, "exit 1", NOW)
+NO_GOOD = {"us": OLD}
+
+
+@pytest.mark.parametrize(
+    ("mine", "failure", "good", "begins"),
+    [
+        (BARE, FAILED, NO_GOOD, False),
+        (BARE, None, NO_GOOD, True),
+        (BARE, replace(FAILED, staging=True), NO_GOOD, True),
+        (BARE, FAILED, {"eu": OLD, "us": OLD}, True),
+        (footing(EU1, OLD), FAILED, NO_GOOD, True),
+    ],
+    ids=["it failed", "it has not failed", "only staging it did", "there is something better", "it runs something"],
+)
+def test_who_has_nothing_to_run_does_not_begin_with_what_failed_elsewhere(mine, failure, good, begins: bool) -> None:
+    record = RolloutRecord(failures={NEW: failure} if failure is not None else {})
+    now = situation(fleet(mine), record=record, waves=(), open_wave=None, good=good)
+    assert (EU1 in allowed(now)) is begins
+    why = f"10.6.0 failed before, on {US1}: exit 1; `rollout retry {EU1}` tries it all the same"
+    gates = list_gates(now, dict.fromkeys(EVERYBODY, NEW), list_allowed(now, make_look()))
+    assert gates.get(EU1) == (None if begins else why)
+
+
+@pytest.mark.parametrize("canaries", [0, 1])
+def test_nor_does_it_because_its_turn_has_come_or_because_it_costs_nothing(canaries: int) -> None:
+    canary = replace(BARE, name=EU3)
+    record = RolloutRecord(failures={NEW: FAILED})
+    assert EU3 not in allowed(situation(fleet(canary), record=record, canaries=canaries, good=NO_GOOD))
 
 
 @pytest.mark.parametrize("state", [RUNNING, PAUSED, HALTED, COMPLETE])
@@ -183,6 +245,19 @@ def test_who_has_nothing_to_run_and_is_to_start_with_what_was_proven_waits_for_n
     assert "demo-ap-01" not in list_gates(now, dict.fromkeys(now.footings, OLD), frozenset(found))
 
 
+def test_who_runs_something_else_than_what_was_proven_waits_for_its_turn_to_go_back_to_it() -> None:
+    now = situation(fleet(footing(EU1, "third")), good={"eu": NEW, "us": NEW})
+    assert allowed(now) == {EU3}
+
+
+def test_who_serves_is_not_updated_out_of_turn_because_it_was_in_quarantine() -> None:
+    look = make_look()
+    evidence = replace(look.record.evidence, quarantines={EU2: Quarantine(EU2, NOW, "forked")})
+    look = replace(look, record=replace(look.record, evidence=evidence))
+    assert EU2 not in list_allowed(situation(open_wave=1), look)
+    assert EU2 in list_allowed(situation(fleet(DOWN), open_wave=1), look)
+
+
 def test_who_could_not_be_asked_is_not_down() -> None:
     assert EU2 not in allowed(situation(fleet(silent(EU2)), open_wave=1))
 
@@ -216,6 +291,15 @@ def test_who_serves_on_what_cannot_be_made_again_waits_for_the_wish_and_is_not_r
     now = situation(fleet(footing(US3, "forgotten")))
     assert aim(US3, now) == ""
     assert US3 not in allowed(now)
+
+
+def test_who_is_down_for_another_reason_stays_what_it_is() -> None:
+    now = situation(fleet(footing(US3, "third", health=Health.UNHEALTHY)), bundles=(OLD, NEW, "third"))
+    assert aim(US3, now) == "third"
+
+
+def test_who_serves_and_does_not_say_what_it_runs_is_to_be_what_was_proven_meanwhile() -> None:
+    assert aim(US3, situation(fleet(footing(US3, "", facts=None)))) == OLD
 
 
 def test_who_is_down_on_what_cannot_be_made_again_gets_what_was_proven() -> None:
@@ -272,6 +356,13 @@ def test_an_older_network_folder_must_lie_on_the_host_already(staged: frozenset[
     assert aim(EU3, now) == expected
 
 
+def test_a_host_that_was_not_asked_is_not_known_to_have_an_older_network_folder() -> None:
+    now = situation(
+        fleet(silent(EU3)), HALTED, stopped="halted", failed={EU3: "exit 1"}, network="another", bundles=(OLD,)
+    )
+    assert aim(EU3, now) == ""
+
+
 def test_regions_go_back_to_what_was_proven_there() -> None:
     now = situation(
         fleet(footing(EU3, NEW), footing(US1, NEW)),
@@ -321,6 +412,12 @@ def test_what_a_relay_was_last_told_to_be_is_kept_though_it_cannot_be_asked() ->
     assert "third" not in kept(
         fleet(), bundles=("third", OLD), record=RolloutRecord(restarts=told("demo-eu-09", digest="third"))
     )
+
+
+def test_what_a_region_is_lent_by_another_is_kept_though_it_was_not_before() -> None:
+    spec, bundles = make_look().spec, {OLD: make_bundle(OLD)}
+    lent = lend_bundles({"us": OLD}, bundles, spec)["eu"].digest
+    assert kept(fleet(), bundles=(OLD,), good={"us": OLD, "eu": lent}).keys() == {OLD, NEW, lent}
 
 
 def test_each_region_keeps_its_own() -> None:

@@ -6,26 +6,29 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.fleet.observation import Sighting, Verdict
+from orchestrator.fleet.observation import InFlight, Sighting, Verdict
 from orchestrator.fleet.rollout import RolloutRecord, RolloutState
 from orchestrator.planning.course import (
     Situation,
     is_moving,
     list_allowed,
     list_gates,
+    list_partners_awaited,
     list_withheld,
     pick_aim,
     why_partners_awaited,
     why_stopped,
 )
 from orchestrator.planning.plan import Health
-from orchestrator.planning.preflight import Finding, Level
+from orchestrator.planning.preflight import UNHEALTHY, Finding, Level
 from tests.rollout_looks import (
     EU1,
     EU2,
     EU3,
     EVERYBODY,
+    FLEET,
     NEW,
+    NOW,
     OLD,
     US1,
     US2,
@@ -40,6 +43,7 @@ from tests.rollout_looks import (
     told,
     wished,
 )
+from tests.scenarios.builders import fleet_spec, wanted
 
 RUNNING, PAUSED, HALTED = RolloutState.RUNNING, RolloutState.PAUSED, RolloutState.HALTED
 ROLLING_BACK, ROLLED_BACK, COMPLETE = RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK, RolloutState.COMPLETE
@@ -89,6 +93,40 @@ def test_a_database_that_the_older_release_cannot_open_keeps_who_has_run_the_new
     now = situation(fleet(footing(EU3, runs)), ROLLING_BACK, stopped="taken back", failed=failed, version="10.4.1")
     now = replace(now, bundles={NEW: make_bundle(NEW, "10.4.1"), OLD: make_bundle(OLD, "10.3.1")})
     assert ("10.3.1 needs them deleted" in gates(now).get(EU3, "")) is held
+
+
+@pytest.mark.parametrize(("kept", "held"), [("10.4.1", True), ("10.3.2", False), (None, False)])
+def test_what_a_relay_has_run_is_known_by_what_is_kept_of_it(kept: str | None, held: bool) -> None:
+    now = situation(fleet(footing(EU3, "third")), ROLLING_BACK, stopped="taken back", version="10.6.0")
+    third = {"third": make_bundle("third", kept)} if kept is not None else {}
+    now = replace(now, bundles={OLD: make_bundle(OLD, "10.3.1"), **third})
+    assert gates(now).get(EU3, "").startswith("10.4.1 keeps ledger snapshots as folders") is held
+
+
+def test_who_has_served_with_the_wish_is_not_held_by_the_halt_though_nobody_told_it_to() -> None:
+    assert EU3 not in gates(situation(fleet(footing(EU3, NEW)), PAUSED, stopped="the rollout is paused"))
+
+
+def test_who_was_told_and_serves_on_as_before_is_held_by_the_halt() -> None:
+    now = situation(state=HALTED, stopped="halted", record=RolloutRecord(restarts=told(EU1)))
+    assert gates(now)[EU1] == "halted"
+
+
+def test_a_halt_holds_where_there_are_no_waves_too() -> None:
+    now = situation(state=HALTED, stopped="halted", waves=(), open_wave=None, record=RolloutRecord())
+    assert gates(now) == dict.fromkeys(EVERYBODY, "halted")
+
+
+def test_who_is_to_get_what_was_proven_waits_for_its_turn_where_that_is_the_wish() -> None:
+    lost = footing(US3, "forgotten", health=Health.UNHEALTHY)
+    now = situation(fleet(lost), good={"eu": NEW, "us": NEW})
+    assert gates(now)[US3] == f"its turn comes after the canary ({EU3})"
+
+
+def test_who_would_go_beside_too_many_others_is_told_so() -> None:
+    wave = ((EU1, EU2),)
+    now = replace(situation(waves=wave, canaries=0, record=RolloutRecord()), waves=wave)
+    assert gates(now)[EU2] == "as many of eu as may go together are on their way"
 
 
 def test_who_failed_with_nothing_to_go_back_to_is_told_so() -> None:
@@ -166,6 +204,23 @@ def test_only_who_takes_new_risks_waits_for_partners(state: RolloutState, change
     assert why_partners_awaited(wished(state, **changes), look) is None
 
 
+def test_partners_are_waited_for_if_they_are_seen_to_be_out_and_come_by_name() -> None:
+    partners = tuple({"name": name, "address": "192.0.2.1"} for name in ("gamma", "beta", "alpha"))
+    look = make_look(sightings=dict.fromkeys(("gamma", "alpha"), Sighting(Verdict.REFUSED)))
+    look = replace(look, wanted=wanted(fleet_spec(FLEET, partners=partners)))
+    assert list_partners_awaited(look) == ["alpha", "gamma"]
+
+
+SICK = Finding(Level.REFUSES, UNHEALTHY, "too few serve")
+
+
+def test_a_sick_fleet_may_go_back_to_what_was_proven_and_to_nothing_else() -> None:
+    good = {"eu": NEW, "us": NEW}
+    assert stopped(findings=[SICK], good=good) is None
+    assert stopped(findings=[SICK]) == "too few serve"
+    assert stopped(findings=[SICK, REFUSAL], good=good) == "it cannot go back"
+
+
 def test_the_way_back_to_what_was_proven_is_refused_like_any_other() -> None:
     good = {"eu": NEW, "us": NEW}
     assert stopped(findings=[REFUSAL], good=good) == "it cannot go back"
@@ -219,3 +274,9 @@ def test_a_settled_relay_that_falls_out_is_no_newcomer_when_it_serves_again() ->
 def test_nobody_comes_into_the_names_while_it_is_restarted(published, expected: bool) -> None:
     look = make_look(in_flight=[EU1], published=published)
     assert (EU1 in list_withheld(situation(fleet(footing(EU1, ""))), look)) is expected
+
+
+def test_work_that_takes_nobody_out_keeps_nobody_out_of_the_names() -> None:
+    look = make_look()
+    look = replace(look, seen=replace(look.seen, in_flight={EU1: InFlight("stage", NOW, disturbs=False)}))
+    assert list_withheld(situation(), look) == frozenset()

@@ -8,15 +8,16 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.fleet.metrics import NodeMetrics
-from orchestrator.fleet.observation import InFlight, Unreachable, Verdict
+from orchestrator.fleet.observation import HostView, InFlight, Sighting, Unreachable, Verdict
+from orchestrator.fleet.record import NO_EVIDENCE
 from orchestrator.fleet.rollout import RolloutRecord, Verb
 from orchestrator.planning.draining import DRAIN, list_draining, wait_for_drain
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Deploy, Hold, Phase, Plan
+from orchestrator.planning.plan import Deploy, Hold, Phase, Plan, Stop
 from orchestrator.planning.reconcile import plan_fleet
 from orchestrator.rendering.values import ChangeClass
 from tests.rendering_builders import rendered
-from tests.rollout_looks import EU1, MINUTE, NOW, SECOND, make_facts, make_look, order
+from tests.rollout_looks import EU1, EU3, EVERYBODY, MINUTE, NOW, SECOND, make_facts, make_look, order
 from tests.scenarios.builders import BUDGET_ALONE, MEDIUM, fleet_spec, wanted
 from tests.scenarios.looks import instance_of, serving_look, steps_of, with_facts, with_host, with_sighting
 
@@ -93,6 +94,19 @@ def test_relays_that_name_it_are_not_waited_for(peers: frozenset[str] | None, st
     assert (hold is None) is stops
 
 
+def test_where_nobody_else_may_be_connected_those_that_name_it_are_nobody() -> None:
+    policy = {**POLICY, "drain_connections": 0}
+    look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}), policy=policy, published=())
+    facts = make_facts(metrics=NodeMetrics("new", inbound=1), peers=frozenset({"10.0.0.8"}))
+    assert wait_for_drain(EU1, "release differs", facts, look, ("10.0.0.8",)) is None
+    assert wait_for_drain(EU1, "release differs", facts, look) is not None
+
+
+def test_a_node_that_does_not_tell_its_connections_is_stopped_after_the_time() -> None:
+    look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}), policy=POLICY, published=())
+    assert wait_for_drain(EU1, "release differs", make_facts(metrics=NodeMetrics("new")), look) is None
+
+
 def test_waiting_is_told_in_numbers() -> None:
     early, late = wait(20), wait(200, 9)
     assert early is not None
@@ -118,11 +132,19 @@ def deploy(*, disturbs: bool) -> Deploy:
     [
         (DRAINS, NOW - MINUTE),
         (deploy(disturbs=True), NOW - MINUTE),
+        (Stop(EU1, RESTARTED.seen.cloud.instances[0], ""), NOW - MINUTE),
         (deploy(disturbs=False), None),
         (Hold(EU1, "restart", "1 of 1 are out"), None),
         (None, None),
     ],
-    ids=["drains on", "is restarted", "is only deployed", "is not to be stopped now", "is as it is to be"],
+    ids=[
+        "drains on",
+        "is restarted",
+        "is stopped",
+        "is only deployed",
+        "is not to be stopped now",
+        "is as it is to be",
+    ],
 )
 def test_who_goes_on_draining(step, since) -> None:
     look = make_look(RolloutRecord(draining={EU1: NOW - MINUTE}))
@@ -131,21 +153,67 @@ def test_who_goes_on_draining(step, since) -> None:
     assert found.get(EU1) == since
 
 
-def _answering(look: Look) -> Look:
+def _answering(look: Look, host: HostView | None = None, verdict: Verdict = Verdict.OK) -> Look:
     """The same look with a host of EU1 that answered, and a wire that was asked."""
     instance = replace(RESTARTED.seen.cloud.instances[0], relay=EU1, region="eu")
-    sighting = next(iter(RESTARTED.seen.sightings.values()))
     seen = replace(
         look.seen,
         cloud=replace(look.seen.cloud, instances=(instance,)),
-        hosts={instance.instance_id: make_facts()},
-        sightings={EU1: sighting},
+        hosts={instance.instance_id: host or make_facts()},
+        sightings={EU1: Sighting(verdict)},
     )
     return replace(look, seen=seen)
 
 
+@pytest.mark.parametrize(
+    ("host", "verdict", "drains"),
+    [
+        (make_facts(), Verdict.OK, False),
+        (make_facts(), Verdict.REFUSED, False),
+        (make_facts(), Verdict.NOT_ASKED, True),
+        (Unreachable("no answer"), Verdict.OK, True),
+        (make_facts(working="deploy"), Verdict.OK, True),
+        (make_facts(working="stage"), Verdict.OK, False),
+    ],
+    ids=[
+        "it was asked",
+        "its wire refuses",
+        "its wire was not asked",
+        "its host does not answer",
+        "a playbook is about to stop it",
+        "a playbook disturbs nobody",
+    ],
+)
+def test_who_is_to_be_let_back_drains_on_if_it_was_not_asked_or_is_about_to_be_stopped(
+    host: HostView, verdict: Verdict, drains: bool
+) -> None:
+    look = _answering(make_look(RolloutRecord(draining={EU1: NOW}), after=MINUTE), host, verdict)
+    assert list_draining([], look) == ({EU1: NOW} if drains else {})
+
+
+@pytest.mark.parametrize("disturbs", [True, False])
+def test_work_under_way_keeps_a_relay_out_of_the_names_only_if_it_stops_it(disturbs: bool) -> None:
+    look = _answering(make_look(RolloutRecord(draining={EU1: NOW}), after=MINUTE))
+    work = {EU1: InFlight("deploy", NOW, disturbs=disturbs)}
+    look = replace(look, seen=replace(look.seen, in_flight=work))
+    assert list_draining([], look) == ({EU1: NOW} if disturbs else {})
+
+
 def test_who_begins_to_drain_does_so_from_now_on() -> None:
     assert list_draining([DRAINS], make_look(after=MINUTE)) == {EU1: NOW + MINUTE}
+
+
+def test_who_left_the_names_for_something_else_has_drained_since_then() -> None:
+    look = make_look(after=MINUTE)
+    look = replace(look, record=replace(look.record, evidence=replace(NO_EVIDENCE, withdrawn={EU1: NOW})))
+    assert list_draining([DRAINS], look) == {EU1: NOW}
+
+
+@pytest.mark.parametrize("draining", [{}, {EU3: NOW}])
+def test_who_drains_comes_by_name(draining) -> None:
+    look = make_look(RolloutRecord(draining=draining))
+    steps = [Hold(name, DRAIN, "") for name in reversed(EVERYBODY)]
+    assert list(list_draining(steps, look)) == list(EVERYBODY)
 
 
 def test_who_is_stopped_without_having_drained_does_not_drain() -> None:

@@ -67,12 +67,23 @@ def test_a_relay_that_gets_on_is_waited_for_however_long_it_takes() -> None:
     [
         footing(EU1, NEW),
         silent(EU1),
+        footing(EU1, NEW, health=DOWN, facts=None),
         footing(EU1, NEW, health=Health.UNKNOWN),
+        footing(EU1, NEW, health=Health.UNKNOWN, phase=Phase.SYNCING),
         footing(EU1, NEW, health=DOWN, phase=Phase.UNKNOWN),
         footing(EU1, NEW, health=DOWN, phase=Phase.LAUNCHING),
         footing(EU1, OLD, health=DOWN),
     ],
-    ids=["serves", "was not asked", "may serve", "is not known", "is launched anew", "still runs the old"],
+    ids=[
+        "serves",
+        "was not asked",
+        "its host was not asked",
+        "may serve",
+        "may serve while it syncs",
+        "is not known",
+        "is launched anew",
+        "still runs the old",
+    ],
 )
 def test_who_is_not_stuck_on_the_wish_has_not_failed_on_it(mine) -> None:
     assert failure(mine, **LONG) is None
@@ -110,6 +121,7 @@ def test_a_node_that_exits_again_and_again_has_failed(mine, restarts: int | None
     ("failures", "last_at", "fails"),
     [
         (GIVE_UP_AFTER, NOW + SECOND, True),
+        (GIVE_UP_AFTER, NOW, True),
         (GIVE_UP_AFTER - 1, NOW + SECOND, False),
         (GIVE_UP_AFTER, NOW - SECOND, False),
     ],
@@ -137,6 +149,13 @@ def test_a_new_instance_that_does_not_come_up_has_failed(
     assert (text == f"its new instance does not come up since {minutes} min: as seen") is fails
 
 
+@pytest.mark.parametrize(("minutes", "fails"), [(30, False), (31, True)])
+def test_time_in_which_nobody_looked_is_not_held_against_a_new_instance(minutes: int, fails: bool) -> None:
+    mine = footing(EU1, "", health=DOWN, phase=Phase.LAUNCHING, facts=None)
+    overlooked = replace(RESTARTED, replaced=True, marked_at=NOW + 10 * MINUTE)
+    assert (failure(mine, overlooked, after=minutes * MINUTE) is not None) is fails
+
+
 @pytest.mark.parametrize(
     ("stand", "fails"),
     [(Stand.FORKED, False), (Stand.OTHER_NETWORK, True), (Stand.SUSPECTED, False), (Stand.LAGS, False)],
@@ -157,15 +176,25 @@ def quarantined(since=NOW, *, suspected=None, agreeing=None):
     [
         (NOW + MINUTE, NOW + MINUTE, True),
         (NOW, None, True),
+        (NOW, NOW, True),
         (NOW - MINUTE, NOW - MINUTE, False),
         (NOW + MINUTE, NOW - MINUTE, False),
     ],
-    ids=["since then", "by a pin, then", "before", "suspected before"],
+    ids=["since then", "by a pin, then", "in that very look", "before", "suspected before"],
 )
 def test_a_fork_is_held_against_what_it_began_with(since, suspected, fails: bool) -> None:
     judged = quarantined(since, suspected=suspected)
     mine = footing(EU1, NEW, health=DOWN, phase=Phase.QUARANTINED, reason="forked at 7")
     assert failure(mine, judged=judged) == ("forked at 7" if fails else None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [(Phase.QUARANTINED, "forked at 7; agrees again for 5 s"), (Phase.DEAD, "forked at 7")],
+)
+def test_a_fork_is_told_as_it_is_shown_and_by_its_evidence_where_something_else_is(phase: Phase, text: str) -> None:
+    mine = footing(EU1, NEW, health=DOWN, phase=phase, reason="forked at 7; agrees again for 5 s")
+    assert failure(mine, judged=quarantined()) == text
 
 
 def test_who_agrees_again_is_not_stuck_however_long_its_quarantine_lasts() -> None:
@@ -182,12 +211,20 @@ def sides(*members: tuple[tuple[str, ...], tuple[str, ...]]):
     ("split", "fails"),
     [
         (sides(((EU1,), ()), ((EU2, US1), ("alpha", "beta"))), True),
+        (sides(((EU1,), ()), ((EU2,), ("alpha",)), ((US1,), ())), True),
         (sides(((EU1,), ("beta",)), ((EU2, US1), ("alpha",))), False),
         (sides(((EU1,), ()), ((EU2,), ("alpha",)), ((US1,), ("beta",))), False),
         (sides(((EU1,), ()), ((EU2, US1), ())), False),
         (sides(((EU2,), ()), ((EU1, US1), ("alpha",))), False),
     ],
-    ids=["alone", "with a partner", "partners are split themselves", "no partner anywhere", "on their side"],
+    ids=[
+        "alone",
+        "not the only one",
+        "with a partner",
+        "partners are split themselves",
+        "no partner anywhere",
+        "on their side",
+    ],
 )
 def test_a_relay_on_a_side_without_partners_has_failed_if_all_partners_are_on_one(split, fails: bool) -> None:
     assert (failure(footing(EU1, NEW), judged=split) is not None) is fails
@@ -235,6 +272,11 @@ def test_who_was_not_looked_at_meanwhile_is_not_called_slow() -> None:
     look = {"durations": (10.0, 10.0, 10.0), "after": 2400 * SECOND}
     assert failure(footing(EU1, NEW), served(2400), **look) is not None
     assert failure(footing(EU1, NEW), replace(served(2400), overlooked=True), **look) is None
+
+
+def test_a_new_instance_is_not_called_slow_by_what_restarts_took() -> None:
+    look = {"durations": (10.0, 10.0, 10.0), "after": 2400 * SECOND}
+    assert failure(footing(EU1, NEW), replace(served(2400), replaced=True), **look) is None
 
 
 def test_slowness_can_be_left_unjudged() -> None:

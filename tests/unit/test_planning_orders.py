@@ -127,6 +127,8 @@ def test_an_order_to_stop_that_nobody_has_heard_stops_the_next_wish_too(verb: Ve
         ((Verb.HALT, Verb.PAUSE), PAUSED),
         ((Verb.HALT, Verb.RESUME), RUNNING),
         ((Verb.RETRY, Verb.HALT), HALTED),
+        ((Verb.HALT, Verb.RETRY), HALTED),
+        ((Verb.PAUSE, Verb.RETRY), PAUSED),
     ],
 )
 def test_only_an_order_to_go_on_takes_an_unheard_stop_back(verbs, state: RolloutState) -> None:
@@ -137,6 +139,18 @@ def test_only_an_order_to_go_on_takes_an_unheard_stop_back(verbs, state: Rollout
 def test_an_order_that_was_heard_is_not_meant_for_the_next_wish() -> None:
     found = take_up(before(PAUSED, heard=1), orders=[order(1, Verb.PAUSE)])
     assert found.rollout.state is RUNNING
+
+
+@pytest.mark.parametrize(("by", "state"), [("ops", PAUSED), ("", RUNNING)], ids=["an operator's", "one by itself"])
+def test_an_operators_pause_outlasts_the_wish_it_was_given_for(by: str, state: RolloutState) -> None:
+    found = take_up(before(PAUSED, heard=1, by=by, because="by ops: partners upgrade"), orders=[order(1, Verb.PAUSE)])
+    assert found.rollout.state is state
+    assert (found.rollout.because, found.rollout.by) == (("by ops: partners upgrade", "ops") if by else ("", ""))
+
+
+def test_a_resume_after_that_pause_was_heard_lets_the_next_wish_begin() -> None:
+    orders = [order(1, Verb.PAUSE), order(2, Verb.RESUME)]
+    assert take_up(before(PAUSED, heard=1, by="ops"), orders=orders).rollout.state is RUNNING
 
 
 def test_an_order_to_stop_that_came_after_one_that_was_heard_stops_the_next_wish() -> None:
@@ -183,6 +197,17 @@ def test_who_cannot_be_asked_when_it_is_retried_still_counts_as_given_the_wish()
     assert found.record.restarts[EU1] == told(EU1, at=NOW + MINUTE)[EU1]
     never = take_up(TWO_FAILED, fleet(silent(EU3)), orders=[order(1, Verb.RETRY, EU3)])
     assert EU3 not in never.record.restarts
+    earlier = replace(TWO_FAILED, restarts=told(EU1, digest="earlier"))
+    assert EU1 not in take_up(earlier, fleet(silent(EU1)), orders=[order(1, Verb.RETRY, EU1)]).record.restarts
+
+
+def test_the_retry_of_one_relay_gives_no_other_its_time_anew() -> None:
+    stuck = [footing(name, NEW, health=Health.UNHEALTHY) for name in (EU1, US1)]
+    found = take_up(TWO_FAILED, fleet(*stuck), orders=[order(1, Verb.RETRY, EU1)], after=MINUTE)
+    assert {name: restart.at for name, restart in found.record.restarts.items()} == {
+        **{name: restart.at for name, restart in TWO_FAILED.restarts.items()},
+        EU1: NOW + MINUTE,
+    }
 
 
 def test_retry_lets_one_relay_try_again_and_stays_halted_for_the_other() -> None:

@@ -11,11 +11,7 @@ from orchestrator.fleet.observation import Sighting, UnitState, Verdict
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import Restart, RolloutRecord, RolloutState
 from orchestrator.planning.plan import Health
-from orchestrator.planning.settling import (
-    MOST_DURATIONS,
-    follow_restarts,
-    gets_on,
-)
+from orchestrator.planning.settling import follow_restarts, gets_on, rest_restarts
 from tests.rollout_looks import (
     EU1,
     EU2,
@@ -90,9 +86,22 @@ def test_who_serves_is_not_stuck_from_before_when_it_falls_out() -> None:
     assert found.marked_at == NOW + 60 * MINUTE
 
 
+def test_what_a_relay_shows_while_it_serves_is_what_it_has_to_surpass_once_it_is_out() -> None:
+    replayed = follow(replaying(37.0), RESTARTED).restarts[EU1]
+    serving = {EU1: Sighting(Verdict.OK, tip_age_seconds=5.0)}
+    served = follow(footing(EU1, NEW), replayed, after=30 * SECOND, sightings=serving).restarts[EU1]
+    out = follow(replaying(None), served, after=60 * SECOND, sightings={EU1: stale(7)}).restarts[EU1]
+    assert (served.marked_at, out.marked_at) == (NOW + 30 * SECOND, NOW + 30 * SECOND)
+
+
+def test_who_serves_and_shows_nothing_has_shown_nothing() -> None:
+    assert follow(footing(EU1, NEW), RESTARTED, after=30 * SECOND).restarts[EU1].marked_at is None
+
+
 def test_a_percent_that_stands_still_is_no_progress() -> None:
     before = follow(replaying(10.0), RESTARTED).restarts[EU1]
     assert follow(replaying(10.0), before, after=30 * SECOND).restarts[EU1].marked_at == before.marked_at
+    assert follow(replaying(None), before, after=30 * SECOND).restarts[EU1].marked_at == before.marked_at
     assert follow(replaying(10.2), before, after=30 * SECOND).restarts[EU1].marked_at == NOW + 30 * SECOND
 
 
@@ -128,11 +137,34 @@ def test_who_does_not_serve_on_what_it_was_told_has_not_come_back(mine) -> None:
         (footing(EU1, OLD, health=DOWN), {}, True),
         (footing(EU1, OLD, health=Health.UNKNOWN), {}, True),
         (footing(EU1, "", facts=None), {}, True),
+        (footing(EU1, ""), {}, True),
     ],
-    ids=["never begun", "under way", "another's run", "failed", "failed before", "is out", "not known", "not asked"],
+    ids=[
+        "never begun",
+        "under way",
+        "another's run",
+        "failed",
+        "failed before",
+        "is out",
+        "not known",
+        "not asked",
+        "runs nobody knows what",
+    ],
 )
 def test_a_restart_that_never_began_is_forgotten(mine, look, kept: bool) -> None:
-    assert (EU1 in follow(mine, RESTARTED, after=30 * SECOND, **look).restarts) is kept
+    record = follow(mine, RESTARTED, after=30 * SECOND, **look)
+    assert (EU1 in record.restarts) is kept
+    assert record.durations == ()
+    assert not kept or record.restarts[EU1].served_at is None
+
+
+@pytest.mark.parametrize(
+    "before",
+    [replace(RESTARTED, served_at=NOW + SECOND), replace(RESTARTED, replaced=True)],
+    ids=["it has served since", "its instance is another"],
+)
+def test_what_began_is_not_forgotten_though_another_digest_runs_by_now(before: Restart) -> None:
+    assert EU1 in follow(footing(EU1, OLD), before, after=30 * SECOND).restarts
 
 
 def test_a_restart_is_measured_once() -> None:
@@ -153,14 +185,16 @@ def test_once_the_rollout_is_complete_a_tip_that_moves_is_nothing_to_keep(state:
 def test_who_has_not_served_yet_is_followed_though_the_rollout_is_complete() -> None:
     look = make_look(RolloutRecord(make_rollout(RolloutState.COMPLETE), restarts={EU1: RESTARTED}))
     assert follow_restarts({EU1: replaying(5.0)}, look).restarts[EU1].marked_at == NOW
+    found = follow_restarts({EU1: footing(EU1, NEW)}, replace(look, now=NOW + 9 * SECOND))
+    assert (found.restarts[EU1].served_at, found.durations) == (NOW + 9 * SECOND, (9.0,))
 
 
 def test_another_instance_in_its_place_is_no_measure_of_restarts() -> None:
     assert follow(footing(EU1, NEW), replace(RESTARTED, replaced=True), after=30 * SECOND).durations == ()
 
 
-def test_the_newest_durations_are_remembered() -> None:
-    durations = tuple(float(n) for n in range(MOST_DURATIONS))
+def test_the_newest_fifty_durations_are_remembered() -> None:
+    durations = tuple(float(n) for n in range(50))
     found = follow(footing(EU1, NEW), RESTARTED, after=30 * SECOND, durations=durations).durations
     assert found == (*durations[1:], 30.0)
 
@@ -168,6 +202,18 @@ def test_the_newest_durations_are_remembered() -> None:
 def test_restarts_of_relays_that_nobody_wants_any_more_are_forgotten() -> None:
     look = make_look(RolloutRecord(restarts=told(EU1, EU2)))
     assert list(follow_restarts({EU1: footing(EU1, NEW)}, look).restarts) == [EU1]
+    assert list(follow_restarts({EU2: footing(EU2, NEW)}, look).restarts) == [EU2]
+
+
+def test_after_one_whose_restart_never_began_the_others_are_followed() -> None:
+    look = make_look(RolloutRecord(restarts=told(EU1, EU2)))
+    assert list(follow_restarts({EU1: footing(EU1, OLD), EU2: footing(EU2, NEW)}, look).restarts) == [EU2]
+
+
+def test_of_those_that_serve_again_in_one_look_durations_come_by_name() -> None:
+    restarts = told(EU2, at=NOW - 20 * SECOND) | told(EU1, at=NOW - 10 * SECOND)
+    both = {name: footing(name, NEW) for name in (EU2, EU1)}
+    assert follow_restarts(both, make_look(RolloutRecord(restarts=restarts))).durations == (10.0, 20.0)
 
 
 # --- who served once and is out again --------------------------------------------------------------------------------
@@ -190,6 +236,20 @@ def test_what_a_relay_showed_is_forgotten_once_nobody_waits_for_it() -> None:
     assert follow_complete(footing(EU1, NEW), found, after=MINUTE) == found
 
 
+def test_only_what_relays_that_serve_showed_is_forgotten() -> None:
+    waits = replace(RESTARTED, mark="37.0", marked_at=NOW)
+    kept = rest_restarts(RolloutRecord(restarts={EU1: SERVED, EU2: waits}, durations=(7.0,)))
+    assert kept == RolloutRecord(
+        restarts={EU1: replace(SERVED, mark="", youngest_tip=None), EU2: waits}, durations=(7.0,)
+    )
+
+
+def test_after_a_relay_for_which_nobody_waits_the_others_are_followed() -> None:
+    record = RolloutRecord(current=COMPLETE, restarts={EU1: SERVED, EU2: RESTARTED})
+    both = {name: footing(name, NEW) for name in (EU1, EU2)}
+    assert follow_restarts(both, make_look(record)).restarts[EU2].served_at == NOW
+
+
 @pytest.mark.parametrize("age", [None, 62.0], ids=["silent", "stale"])
 def test_a_relay_that_goes_out_later_is_given_its_time_anew(age: float | None) -> None:
     rested = follow_complete(footing(EU1, NEW), SERVED)
@@ -198,6 +258,11 @@ def test_a_relay_that_goes_out_later_is_given_its_time_anew(age: float | None) -
     look = make_look(after=look_deadline() + MINUTE, sightings=sightings)
     assert gets_on(out, make_look())
     assert not gets_on(follow_complete(replaying(None), out, after=MINUTE, sightings=sightings), look)
+
+
+def test_until_its_deadline_a_relay_gets_on() -> None:
+    assert gets_on(RESTARTED, make_look(after=look_deadline()))
+    assert not gets_on(RESTARTED, make_look(after=look_deadline() + SECOND))
 
 
 def look_deadline():
@@ -212,6 +277,8 @@ def test_time_in_which_nobody_looked_is_not_held_against_a_relay() -> None:
     found = follow(replaying(10.0), seen, after=40 * MINUTE).restarts[EU1]
     gap = 40 * MINUTE - 30 * SECOND
     assert (found.at, found.marked_at, found.overlooked) == (NOW, NOW + 30 * SECOND + gap, True)
+    next_look = follow(replaying(10.0), found, after=40 * MINUTE + 30 * SECOND).restarts[EU1]
+    assert next_look.marked_at == found.marked_at
 
 
 def test_who_showed_nothing_yet_is_waited_for_from_when_somebody_looks_again() -> None:

@@ -112,7 +112,7 @@ def test_the_successor_is_launched_while_the_old_one_serves() -> None:
     relay = first_of(plan)
     ((word, because),) = steps_of(plan, relay)
     assert word == "launch"
-    assert f"instance type r6a.large (wanted {LARGER})" in because
+    assert f"it was launched with instance type r6a.large (wanted {LARGER})" in because
     assert all(view.published for view in plan.relays)
 
 

@@ -7,14 +7,19 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.fleet.rollout import NO_ROLLOUT, RolloutRecord, Settling
-from orchestrator.planning.plan import Health
+from orchestrator.fleet.metrics import NodeMetrics
+from orchestrator.fleet.observation import Sighting, Verdict
+from orchestrator.fleet.record import Quarantine
+from orchestrator.fleet.rollout import NO_ROLLOUT, Restart, RolloutRecord, Settling
+from orchestrator.planning.plan import Health, Phase
 from orchestrator.planning.settling import (
     bake_time,
     describe_span,
     has_baked,
+    has_measure,
     list_others,
     settle_relays,
+    stays_down,
     typical_restart,
 )
 from tests.rollout_looks import (
@@ -30,6 +35,7 @@ from tests.rollout_looks import (
     WAVES,
     fleet,
     footing,
+    make_facts,
     make_look,
     settled,
     silent,
@@ -86,6 +92,12 @@ def test_a_relay_under_work_is_neither_better_nor_worse_for_it() -> None:
 
 def test_a_relay_that_could_not_be_asked_has_not_begun_to_settle() -> None:
     assert settle(silent(EU1)) is None
+    assert settle(footing(EU1, NEW, health=DOWN)) is None
+
+
+def test_after_one_that_does_not_settle_the_others_do() -> None:
+    both = {EU1: footing(EU1, OLD), EU2: footing(EU2, NEW)}
+    assert list(settle_relays([EU1, EU2], both, NO_ROLLOUT, make_look(), comparing=False)) == [EU2]
 
 
 def test_time_in_which_nobody_looked_is_not_counted_as_served() -> None:
@@ -103,6 +115,7 @@ def test_nothing_more_is_noted_of_a_relay_that_has_settled() -> None:
 
 def test_a_settled_relay_that_falls_out_stays_settled_and_counts_its_looks_anew() -> None:
     assert settle(footing(EU1, NEW, health=DOWN), known(settled=True)) == known(settled=True, looks=0)
+    assert settle(footing(EU1, NEW), known(settled=True, looks=0)) == known(settled=True, looks=1)
 
 
 def test_what_was_settled_for_another_wish_counts_for_nothing() -> None:
@@ -132,12 +145,35 @@ def test_the_last_ones_are_measured_by_those_that_have_proven_themselves() -> No
     assert compared_with(everybody, *everybody, settling=settled(*proven)) == 4
 
 
+def test_who_came_when_all_had_been_updated_is_a_measure_and_who_still_bakes_is_none() -> None:
+    everybody = fleet(others=NEW)
+    waved = [name for name in everybody if name != US1]
+    assert compared_with(everybody, *waved, settling={EU2: known()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "settling", "measure"),
+    [
+        (footing(EU2, OLD, health=DOWN), {}, True),
+        (footing(EU2, OLD), {EU2: known()}, True),
+        (footing(EU2, NEW), {}, True),
+        (footing(EU2, NEW), {EU2: known()}, False),
+        (footing(EU2, NEW), settled(EU2), True),
+        (footing(EU1, OLD), {EU1: known()}, False),
+    ],
+    ids=["not updated", "no more updated", "updated by others", "bakes too", "has proven itself", "only itself"],
+)
+def test_whether_there_is_anybody_to_measure_a_relay_by(other, settling, measure: bool) -> None:
+    assert has_measure(EU1, {other.name: other}, settling) is measure
+
+
 @pytest.mark.parametrize(
     ("mine", "in_flight", "compared"),
     [
         (footing(EU1, NEW), (), 1),
         (footing(EU1, NEW), (EU1,), 0),
         (footing(EU1, NEW, health=Health.UNKNOWN), (), 0),
+        (footing(EU1, NEW, facts=None), (), 0),
         (silent(EU1), (), 0),
     ],
 )
@@ -147,10 +183,14 @@ def test_only_a_relay_that_serves_and_was_asked_is_compared(mine, in_flight, com
     assert found[EU1].compared == compared
 
 
-@pytest.mark.parametrize(("told_to", "worse"), [(NEW, 1), (OLD, 0), (None, 0)])
-def test_restarts_from_before_a_bake_that_nobody_restarted_it_for_do_not_count(told_to, worse: int) -> None:
+@pytest.mark.parametrize(
+    ("told_to", "baked", "worse"),
+    [(NEW, {}, 1), (OLD, {}, 0), (None, {}, 0), (None, {EU1: Settling(OLD, NOW)}, 0)],
+    ids=["for this bake", "for another", "never", "never, and it baked for another wish before"],
+)
+def test_restarts_from_before_a_bake_that_nobody_restarted_it_for_do_not_count(told_to, baked, worse: int) -> None:
     restarts = told(EU1, digest=told_to) if told_to is not None else {}
-    record = RolloutRecord(restarts=restarts)
+    record = RolloutRecord(restarts=restarts, settling=baked)
     crashed = footing(EU1, NEW, signals=replace(SOUND, restarts=2))
     found = settle_relays([EU1], fleet(crashed), record, make_look(record), comparing=True)
     assert found[EU1].worse["restarts"] == worse
@@ -159,6 +199,14 @@ def test_restarts_from_before_a_bake_that_nobody_restarted_it_for_do_not_count(t
     assert (
         settle_relays([EU1], fleet(again), later, make_look(later), comparing=True)[EU1].worse["restarts"] == worse + 1
     )
+
+
+def test_restarts_are_counted_from_none_where_a_bake_began_before_they_could_be_told() -> None:
+    mute = footing(EU1, NEW, signals=replace(SOUND, restarts=None))
+    begun = RolloutRecord(settling=settle_relays([EU1], fleet(mute), NO_ROLLOUT, make_look(), comparing=True))
+    crashed = footing(EU1, NEW, signals=replace(SOUND, restarts=1))
+    found = settle_relays([EU1], fleet(crashed), begun, make_look(begun), comparing=True)
+    assert found[EU1].worse["restarts"] == 1
 
 
 def test_what_an_operator_has_forgiven_is_not_measured_on() -> None:
@@ -176,6 +224,58 @@ def test_on_the_way_to_what_was_proven_nobody_is_compared() -> None:
     assert settle_relays([EU1], fleet(footing(EU1, NEW)), NO_ROLLOUT, make_look(), comparing=False)[EU1].compared == 0
 
 
+# --- who is out for good ---------------------------------------------------------------------------------------------
+
+
+IDLE = make_facts(metrics=NodeMetrics("new", inbound=0))
+HANGS = footing(EU1, OLD, health=DOWN, facts=IDLE)
+
+
+def down(mine, verdict: Verdict = Verdict.REFUSED, before: Restart | None = None, **look) -> bool:
+    record = RolloutRecord(restarts={EU1: before} if before is not None else {})
+    return stays_down(mine, record, make_look(record, sightings={EU1: Sighting(verdict)}, **look))
+
+
+@pytest.mark.parametrize(
+    ("mine", "verdict", "is_down"),
+    [
+        (footing(EU1, OLD, health=DOWN), Verdict.REFUSED, True),
+        (footing(EU1, OLD), Verdict.REFUSED, False),
+        (footing(EU1, OLD, health=Health.UNKNOWN), Verdict.REFUSED, False),
+        (HANGS, Verdict.HANDSHAKE_TIMEOUT, True),
+        (HANGS, Verdict.OK, False),
+    ],
+    ids=["refuses", "serves", "may serve", "hangs with nobody connected", "answers, and nobody is connected yet"],
+)
+def test_who_is_out_and_answers_nobody_is_out_for_good(mine, verdict: Verdict, is_down: bool) -> None:
+    assert down(mine, verdict) is is_down
+
+
+def test_who_is_worked_on_is_not_out_for_good() -> None:
+    assert not down(HANGS, in_flight=[EU1])
+
+
+@pytest.mark.parametrize(
+    ("before", "minutes", "is_down"),
+    [
+        (Restart(OLD, NOW), 1, False),
+        (Restart(OLD, NOW, served_at=NOW), 1, True),
+        (Restart(NEW, NOW), 1, True),
+        (Restart(OLD, NOW), 16, True),
+    ],
+    ids=["it was just restarted", "it has served since", "with something else", "long ago"],
+)
+def test_who_was_restarted_with_what_it_runs_is_waited_for_while_it_gets_on(before, minutes: int, is_down) -> None:
+    assert down(footing(EU1, OLD, health=DOWN), before=before, after=minutes * MINUTE) is is_down
+
+
+def test_who_is_quarantined_and_was_never_restarted_is_out_for_good() -> None:
+    look = make_look()
+    evidence = replace(look.record.evidence, quarantines={EU1: Quarantine(EU1, NOW, "forked")})
+    look = replace(look, record=replace(look.record, evidence=evidence))
+    assert stays_down(footing(EU1, OLD, health=DOWN, phase=Phase.QUARANTINED), NO_ROLLOUT, look)
+
+
 # --- how long --------------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +284,7 @@ def test_canaries_bake_longer_than_who_comes_after_them() -> None:
     assert bake_time(WAVES[0][0], WAVES, 1, look) == timedelta(minutes=9)
     assert bake_time(WAVES[1][0], WAVES, 1, look) is None
     assert bake_time(WAVES[0][0], WAVES, 0, look) is None
+    assert bake_time(WAVES[0][0], (), 1, look) is None
 
 
 @pytest.mark.parametrize(("looks", "minutes", "done"), [(3, 2, True), (2, 2, False), (3, 1, False), (3, 60, True)])

@@ -37,6 +37,10 @@ def test_several_canaries_are_each_of_another_region() -> None:
     assert waves(ap=2, eu=5, us=3, policy={"canaries": 2})[0] == ("demo-eu-05", "demo-us-03")
 
 
+def test_canaries_come_by_name_wherever_most_others_can_stand_in() -> None:
+    assert waves(ap=2, eu=3, us=5, policy={"canaries": 2})[0] == ("demo-eu-03", "demo-us-05")
+
+
 def test_there_are_no_more_canaries_than_regions() -> None:
     assert len(waves(eu=5, us=3, policy={"canaries": 4})[0]) == 2
 
@@ -102,6 +106,10 @@ def test_who_runs_what_failed_goes_first_though_it_is_next_to_somebody() -> None
     assert waves(eu=3, us=3, first={EU3, US3}, links=links, policy={"canaries": 0})[0] == (EU3, US3)
 
 
+def test_the_relays_of_a_wave_come_by_name_though_one_of_them_was_chosen_first() -> None:
+    assert waves(eu=2, first={EU2}, policy={"canaries": 0, "wave_share": 2}) == ((EU1, EU2),)
+
+
 # --- neighbours ------------------------------------------------------------------------------------------------------
 
 
@@ -109,6 +117,14 @@ def test_neighbours_go_in_different_waves_where_that_can_be_had() -> None:
     links = link_mesh({EU1: (US1,), EU2: (US2, US3)})
     for wave in waves(eu=3, us=3, links=links, policy={"canaries": 0}):
         assert not any(other in wave for name in wave for other in links.get(name, ()))
+
+
+def test_regions_choose_in_order_of_their_names_also_where_one_has_somebody_who_is_to_go_first() -> None:
+    links = link_mesh({EU1: (US2,)})
+    ordered = waves(eu=3, us=3, links=links, first={US3}, policy={"canaries": 0})
+    assert ordered == ((EU1, US3), (EU2, US1), (EU3, US2))
+    due = waves(eu=3, us=3, links=link_mesh({EU1: (US3,)}), first={US3}, policy={"canaries": 0})
+    assert due[0] == (EU1, US3)
 
 
 def test_where_everybody_is_a_neighbour_of_everybody_the_waves_are_no_smaller() -> None:
@@ -148,15 +164,20 @@ def test_the_order_of_regions_and_links_changes_nothing() -> None:
 def test_waves_are_told_by_what_they_are_and_why() -> None:
     rollout = make_rollout(waves=((EU3,), (EU1, US1), (EU2,)))
     regions = {EU1: "eu", EU2: "eu", EU3: "eu", US1: "us"}
-    told = describe_waves(rollout, link_mesh({EU1: (US1,)}), regions, RolloutSpec())
+    told = describe_waves(rollout, link_mesh({EU1: (US1,)}), regions, (US1,), RolloutSpec())
     assert [(wave.title, wave.relays) for wave in told] == [
         ("canary", (EU3,)),
         ("wave 1", (EU1, US1)),
         ("wave 2", (EU2,)),
     ]
-    assert "goes first" in told[0].why
+    assert told[0].why == "goes first: of its region most others can stand in"
     assert told[1].why == "at most a third of each of 2 regions; 1 pair of neighbours could not be kept apart"
     assert told[2].why == "at most a third of eu; no two are neighbours"
+
+
+def test_a_canary_that_is_down_anyway_is_told_so() -> None:
+    told = describe_waves(make_rollout(waves=((EU3,), (EU1,))), {}, {EU1: "eu", EU3: "eu"}, (EU3,), RolloutSpec())
+    assert told[0].why == "goes first: it is down anyway, or runs what failed"
 
 
 @pytest.mark.parametrize(
@@ -164,11 +185,22 @@ def test_waves_are_told_by_what_they_are_and_why() -> None:
 )
 def test_the_share_of_a_region_is_told_as_the_policy_has_it(share: int | str, words: str) -> None:
     rollout, policy = make_rollout(waves=((EU1, US1),), canaries=0), RolloutSpec(wave_share=share)
-    (told,) = describe_waves(rollout, {}, {EU1: "eu", US1: "us"}, policy)
+    (told,) = describe_waves(rollout, {}, {EU1: "eu", US1: "us"}, (), policy)
     assert told.why == f"at most {words}; no two are neighbours"
+
+
+def test_neighbours_in_different_waves_are_kept_apart() -> None:
+    links = link_mesh({EU1: (EU2, US2), US1: (EU2,)})
+    (told, *_) = describe_waves(make_rollout(waves=((EU1, US1), (EU2,)), canaries=0), links, {}, (), RolloutSpec())
+    assert told.why.endswith("no two are neighbours")
+
+
+def test_a_relay_whose_region_is_not_known_is_told_with_the_others() -> None:
+    (told,) = describe_waves(make_rollout(waves=((EU1, US1),), canaries=0), {}, {EU1: "eu"}, (), RolloutSpec())
+    assert (told.relays, told.why) == ((EU1, US1), "at most a third of eu; no two are neighbours")
 
 
 def test_without_canaries_the_first_wave_is_called_the_first() -> None:
     rollout = make_rollout(waves=((EU1, US1), (EU2, US3)), canaries=0)
     regions = dict.fromkeys((EU1, EU2), "eu") | dict.fromkeys((US1, US3), "us")
-    assert [wave.title for wave in describe_waves(rollout, {}, regions, RolloutSpec())] == ["wave 1", "wave 2"]
+    assert [wave.title for wave in describe_waves(rollout, {}, regions, (), RolloutSpec())] == ["wave 1", "wave 2"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 
 from orchestrator.fleet.observation import UnitState
 from orchestrator.fleet.record import Attempt
-from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState
+from orchestrator.fleet.rollout import Failure, RolloutRecord, RolloutState, Verb
 from orchestrator.planning.footing import lend_bundles
 from orchestrator.planning.plan import Health, Phase
 from orchestrator.planning.wish import fail_wish
@@ -35,6 +36,7 @@ from tests.rollout_looks import (
     make_facts,
     make_look,
     make_rollout,
+    order,
     settled,
     silent,
     take_up,
@@ -60,7 +62,16 @@ def test_a_fleet_that_has_nothing_yet_needs_no_care() -> None:
 
 
 def test_a_fleet_that_is_as_wished_needs_no_waves() -> None:
-    assert take_up(before(COMPLETE), fleet(others=NEW)).rollout.waves == ()
+    found = take_up(before(COMPLETE), fleet(others=NEW)).rollout
+    assert (found.waves, found.canaries) == ((), 0)
+
+
+def test_a_wish_is_known_by_all_of_its_digests_in_whatever_order_they_come() -> None:
+    regions = ("ap", "ca", "eu", "sa", "uk", "us")
+    digests = dict(zip(regions, ("f", "b", "d", "a", "c", "e"), strict=True))
+    there = {name: footing(name, wish=digests[r]) for r in regions for name in (f"demo-{r}-01",)}
+    found = take_up(footings=there, counts=dict.fromkeys(regions, 1)).rollout
+    assert found.target == hashlib.sha256(b"a\nb\nc\nd\ne\nf").hexdigest()[:16]
 
 
 def test_another_wish_goes_through_all_that_are_not_so_yet() -> None:
@@ -94,6 +105,38 @@ def test_who_runs_the_wish_already_and_has_not_shown_that_it_works_is_its_canary
     assert {name for wave in found.waves for name in wave} == set(EVERYBODY)
 
 
+def test_those_ahead_come_by_name() -> None:
+    ahead = dict(reversed(fleet(footing(EU1, NEW), footing(EU2, NEW)).items()))
+    assert take_up(before(COMPLETE), ahead, policy={"canaries": 0}).rollout.waves[0] == (EU1, EU2)
+    beside = take_up(before(COMPLETE), fleet(footing(US1, NEW)), policy={"canaries": 2}).rollout.waves[0]
+    assert beside == tuple(sorted(beside))
+    assert len(beside) == 2
+
+
+@pytest.mark.parametrize(
+    ("mine", "first"),
+    [
+        (footing(US1, OLD, health=Health.UNHEALTHY), US1),
+        (footing(US1, "", health=Health.UNHEALTHY, facts=make_facts(unit=UnitState.ABSENT)), US1),
+        (footing(US1, OLD), EU1),
+    ],
+    ids=["out for it", "bare, and out for it", "it was put off"],
+)
+def test_who_is_out_for_the_wish_since_an_earlier_time_goes_before_who_is_down_anyway(mine, first: str) -> None:
+    record = RolloutRecord(restarts=told(US1) | told(EU1, digest=OLD))
+    waves = take_up(record, fleet(mine, footing(EU1, OLD, health=Health.UNHEALTHY))).rollout.waves
+    assert waves[0] == (first,)
+    assert sorted(name for wave in waves for name in wave) == sorted(EVERYBODY)
+
+
+def test_who_has_nothing_to_run_goes_along_with_those_that_are_updated() -> None:
+    bare = footing(EU3, "", health=Health.UNHEALTHY, facts=make_facts(unit=UnitState.ABSENT))
+    found = take_up(footings=fleet(bare)).rollout.waves
+    assert sorted(name for wave in found for name in wave) == sorted(EVERYBODY)
+    alone = take_up(footings=fleet(bare, others=NEW), record=RolloutRecord(settling=settled(*EVERYBODY)))
+    assert alone.rollout.waves == ()
+
+
 def test_the_same_wish_goes_on_as_it_is() -> None:
     record = under_way(failed={EU1: "exit 1"})
     found = take_up(record)
@@ -118,6 +161,20 @@ def test_a_region_that_is_added_starts_on_what_the_others_had_proven() -> None:
     assert found.rollout.good["ap"] == lent["ap"].digest
 
 
+def test_a_wish_that_is_to_be_paused_twice_is_paused_once_by_whoever_said_so_last() -> None:
+    paused = before(PAUSED, heard=1, by="anna", because="by anna: lunch")
+    found = take_up(paused, orders=[order(1, Verb.PAUSE), order(2, Verb.PAUSE)])
+    assert told_of(found) == ["superseded", "started", "paused"]
+    assert (found.rollout.by, found.rollout.because) == ("ops", "by ops: because")
+
+
+def test_orders_from_before_the_first_wish_are_none_of_its() -> None:
+    orders = [order(number, Verb.PAUSE) for number in (5, 6, 7)]
+    assert (take_up(orders=orders).rollout.state, take_up(orders=orders).rollout.heard) == (RUNNING, 7)
+    assert take_up(orders=orders[:1]).rollout.heard == 5
+    assert take_up().rollout.heard == 0
+
+
 @pytest.mark.parametrize(("policy", "canaries"), [({}, 1), ({"canaries": 0}, 0), ({"canaries": 2}, 1)])
 def test_the_first_wave_is_the_canaries_if_there_are_any(policy, canaries: int) -> None:
     assert take_up(before(COMPLETE), policy=policy).rollout.canaries == canaries
@@ -137,6 +194,17 @@ def test_another_wish_supersedes_an_unfinished_one_and_runs(state: RolloutState)
 
 def test_a_finished_one_is_not_superseded() -> None:
     assert told_of(take_up(before(COMPLETE))) == ["started"]
+
+
+def test_one_that_nobody_had_to_be_updated_for_is_not_superseded_either() -> None:
+    assert told_of(take_up(before(RUNNING, waves=()))) == ["started"]
+
+
+def test_a_fleet_that_moves_to_other_regions_has_the_same_wish_if_it_wants_the_same() -> None:
+    moved = take_up(under_way(wish={"ap": NEW}, failed={EU1: "exit 1"}))
+    assert (moved.rollout.failed, moved.events) == ({EU1: "exit 1"}, ())
+    other = take_up(before(RUNNING, wish={"ap": OLD}))
+    assert (other.rollout.target, told_of(other)) == (TARGET, ["superseded", "started"])
 
 
 def test_what_failed_on_an_earlier_wish_is_no_failure_of_the_next() -> None:
@@ -187,6 +255,20 @@ def test_what_could_not_be_staged_goes_on_once_an_apply_has_forgotten_that(failu
     assert found.record.failures == ({} if goes_on else failures)
 
 
+@pytest.mark.parametrize("state", [RUNNING, PAUSED, ROLLING_BACK, ROLLED_BACK])
+def test_what_is_not_halted_does_not_go_on_because_a_staging_was_forgotten(state: RolloutState) -> None:
+    failures = {NEW: replace(BAD, staging=True)}
+    found = take_up(under_way(state, record=RolloutRecord(failures=failures)))
+    assert (found.rollout.state, found.record.failures, found.events) == (state, failures, ())
+
+
+def test_what_goes_on_after_a_staging_was_forgotten_is_the_wish_of_now() -> None:
+    more = fleet() | {"demo-ap-01": footing("demo-ap-01", "")}
+    record = under_way(HALTED, record=RolloutRecord(failures={NEW: replace(BAD, staging=True)}))
+    found = take_up(record, more, counts={"ap": 1, **FLEET}).rollout
+    assert (found.state, found.wish) == (RUNNING, {"ap": NEW, "eu": NEW, "us": NEW})
+
+
 # --- what was proven -------------------------------------------------------------------------------------------------
 
 
@@ -194,12 +276,20 @@ def test_what_could_not_be_staged_goes_on_once_an_apply_has_forgotten_that(failu
     ("record", "good"),
     [
         (before(COMPLETE), OLD),
+        (before(COMPLETE, good=dict.fromkeys(("eu", "us"), "older")), OLD),
         (before(RUNNING, good=dict.fromkeys(("eu", "us"), "older")), "older"),
         (before(HALTED, good=dict.fromkeys(("eu", "us"), "older")), "older"),
         (before(RUNNING), OLD),
         (before(RUNNING, wish={"eu": "never seen", "us": "never seen"}), None),
     ],
-    ids=["completed", "unfinished", "halted", "serves though never completed", "never served"],
+    ids=[
+        "completed",
+        "completed after another",
+        "unfinished",
+        "halted",
+        "serves though never completed",
+        "never served",
+    ],
 )
 def test_what_a_fleet_goes_back_to_is_what_it_had_proven_last(record: RolloutRecord, good: str | None) -> None:
     found = take_up(record, bundles=(OLD, NEW, "older", "never seen"))
@@ -239,6 +329,7 @@ def test_regions_that_come_and_go_are_no_other_wish(regions: tuple[str, ...]) ->
     found = take_up(under_way(failed={EU1: "exit 1"}), some, counts=dict.fromkeys(regions, 3))
     assert found.rollout.failed == {EU1: "exit 1"}
     assert found.rollout.wish.keys() == set(regions)
+    assert found.rollout.target == take_up(footings=some, counts=dict.fromkeys(regions, 3)).rollout.target
     assert found.events == ()
 
 
@@ -301,6 +392,17 @@ def test_relays_with_nothing_to_run_and_nothing_proven_have_waves_of_their_own_a
     assert take_up(under_way(), more, counts=counts).rollout.waves == WAVES  # they start on what the others had proven
     again = take_up(RolloutRecord(found), more, counts=counts).rollout
     assert again.waves[0] == ("demo-ap-01",)
+    assert sorted(name for wave in again.waves for name in wave) == sorted(more)
+
+
+def test_who_came_meanwhile_and_cannot_be_asked_waits_for_no_wave() -> None:
+    more = {**fleet(), "demo-eu-04": silent("demo-eu-04")}
+    assert take_up(under_way(good={}), more, counts={"eu": 4, "us": 3}).rollout.waves == WAVES
+
+
+def test_once_it_is_complete_who_comes_has_no_wave() -> None:
+    more = {**fleet(others=NEW), "demo-eu-04": footing("demo-eu-04")}
+    assert take_up(under_way(COMPLETE), more, counts={"eu": 4, "us": 3}).rollout.waves == WAVES
 
 
 def test_of_two_canaries_the_one_that_was_begun_stays() -> None:
@@ -329,6 +431,24 @@ def test_what_was_started_since_on_something_else_goes_in_waves_though_nothing_r
     assert found.canaries == canaries
     assert {name for wave in found.waves for name in wave} == fleet().keys()
     assert len(found.waves[0]) == (1 if canaries else 2)
+
+
+def test_while_nobody_comes_there_is_nobody_to_choose_a_canary_of() -> None:
+    record = under_way(waves=(), canaries=0)
+    assert take_up(record, fleet(others=NEW)).rollout == record.current
+
+
+def test_of_those_that_were_started_since_as_many_are_canaries_as_are_wanted_in_one_wave() -> None:
+    found = take_up(under_way(waves=(), canaries=0), policy={"canaries": 2}).rollout
+    assert (found.canaries, len(found.waves[0])) == (1, 2)
+
+
+def test_with_those_that_were_started_since_go_those_that_have_nothing_to_run() -> None:
+    bare = footing(EU3, "", health=Health.UNHEALTHY, facts=make_facts(unit=UnitState.ABSENT))
+    found = take_up(under_way(waves=(), canaries=0, good={}), fleet(bare)).rollout
+    assert sorted(name for wave in found.waves for name in wave) == sorted(EVERYBODY)
+    only = take_up(under_way(waves=(), canaries=0, good={}), fleet(bare, others=NEW)).rollout
+    assert only.waves == ()
 
 
 def test_relays_that_nobody_wants_any_more_are_out_of_the_waves() -> None:
