@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -122,8 +122,7 @@ class Running:
     def end(self) -> Ended:
         """Wait for its end."""
         with self.process:
-            assert self.process.stdout is not None
-            out = self.process.stdout.read()
+            out = self.process.stdout.read() if self.process.stdout is not None else ""  # it may go to a file
             self._reader.join()
         if log := os.environ.get("GENESIS_TEST_LAB_LOG"):
             with Path(log).open("a") as file:
@@ -150,14 +149,20 @@ class Fleet:
 
     # --- commands ----------------------------------------------------------------------------------------------------
 
-    def start(self, *arguments: str, file: Path | None = None, environment: Mapping[str, str] | None = None) -> Running:
+    def start(
+        self,
+        *arguments: str,
+        file: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        out: IO[str] | int = subprocess.PIPE,
+    ) -> Running:
         """Start `genesis-fleet` with arguments."""
         command = [sys.executable, "-m", "orchestrator.cli.main", "--fleet", str(file or self.file), *arguments]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GENESIS_"))}
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,

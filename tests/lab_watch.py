@@ -61,7 +61,7 @@ class Watch:
 
     def look(self, targets: list[ProbeTarget], record: FleetRecord) -> FleetRecord:
         """Look once; the record for the next look."""
-        fleet, wanted, _ = load_wanted(self.fleet.file)
+        fleet, wanted = load_wanted(self.fleet.file)
         sightings, heights = observe_chains(make_wire(fleet), targets, record)
         seen = Observation(CloudView(), {}, sightings, {}, heights)
         judged = judge_chain(Look(wanted, seen, record, datetime.now(UTC)), {})

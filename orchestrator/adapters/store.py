@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from orchestrator.adapters.store_engine import CHECK_THE_URL, connect, read_one_moment
 from orchestrator.adapters.store_evidence import parse_evidence, render_evidence
 from orchestrator.adapters.store_lease import delete_lease, find_lease, require_lease, take_lease
+from orchestrator.adapters.store_revisions import StoredRevisions
 from orchestrator.adapters.store_rollout_rows import (
     append_events,
     append_order,
@@ -98,6 +99,7 @@ class Store:
     def __init__(self, engine: Engine, fleet: str) -> None:
         self._engine = engine
         self._fleet = fleet
+        self.revisions = StoredRevisions(fleet, self._transaction, self._turn)
 
     def close(self) -> None:
         """Close all connections; SQLite then writes its log into the file and removes it."""

@@ -24,8 +24,8 @@ from sqlalchemy import (
 
 from orchestrator.errors import StoreRefused
 
-SCHEMA_VERSION = 3
-"""1: the beginning. 2: evidence and pins. 3: rollouts. An older store is given the tables it lacks."""
+SCHEMA_VERSION = 4
+"""1: the beginning. 2: evidence and pins. 3: rollouts. 4: revisions. An older store is given the tables it lacks."""
 
 METADATA = MetaData()
 
@@ -138,6 +138,29 @@ EVENTS = Table(
     Column("what", String(64), nullable=False),
     Column("text", Text, nullable=False),
     Column("user", String(256), nullable=False),
+)
+
+REVISIONS = Table(
+    "revisions",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("user", String(256), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("afresh", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("files", Text, nullable=False),
+)
+
+TOLD = Table(
+    "told",
+    METADATA,
+    Column("fleet", String(64), primary_key=True),
+    Column("holder", String(256), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("afresh", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("ending", String(32), nullable=False),
+    Column("document", Text, nullable=False),
 )
 
 LEASE = Table(

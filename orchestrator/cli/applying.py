@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
 import threading
@@ -14,6 +15,7 @@ import click
 from rich.console import Console
 
 from orchestrator.adapters.lease import keep_lease
+from orchestrator.cli.following import find_runner, follow_runner
 from orchestrator.cli.live import LiveView
 from orchestrator.cli.looking import as_json, look, show_status, warn_if_not_ours
 from orchestrator.cli.present import hold_lines, plan_text, status_json, summary_line
@@ -34,6 +36,7 @@ from orchestrator.execution.cycle import (
 )
 from orchestrator.execution.execute import Executor
 from orchestrator.execution.ports import CloudPort
+from orchestrator.fleet.revision import Draft, Revision
 
 HOLDS_REMAIN = 2
 
@@ -46,6 +49,8 @@ HOLDS_REMAIN = 2
 @click.pass_obj
 def apply_command(fleet: Path, yes: bool, confirm: tuple[str, ...], simulate: bool, as_json: bool) -> int:
     """Show the plan, ask, and carry it out until the fleet has converged or only holds remain.
+
+    Where `genesis-fleet run` is at work, it is handed over to that one, and followed until the same.
 
     Exit code: 0 converged, 2 holds remain, 1 error, 3 another controller is at work, 5 the plan was refused.
     """
@@ -66,6 +71,9 @@ def apply_command(fleet: Path, yes: bool, confirm: tuple[str, ...], simulate: bo
         return HOLDS_REMAIN if found.plan.holds else 0
     if not yes and not idle:
         ask("Apply?")
+    store, clock = controller.store, controller.hands.clock
+    if (runner := find_runner(store, clock)) is not None:
+        return follow_runner(store, clock, submit(controller, frozenset(confirm)), runner, console, as_json=as_json)
     ending, last = carry_out(controller, found, frozenset(confirm), console, stop)
     if as_json:
         click.echo(json.dumps({**status_json(last.plan), "ending": ending.value}))
@@ -89,7 +97,7 @@ def carry_out(
         controller.background.finish(),
         LiveView(console) as view,
     ):
-        store.save_confirmations(confirmed)
+        submit(controller, confirmed)
         store.delete_all_attempts()
         executor = Executor(hands, controller.wanted, lease, controller.authorized_key, view.show_event)
         # Who is let in anew is let in first; who no longer is, is shut out last: see close_access.
@@ -99,6 +107,14 @@ def carry_out(
         if close_access(ending, last, hands.cloud, controller.spec.regions):
             last = look_and_plan(controller.eyes, store, hands.clock, controller.wanted)
         return ending, last
+
+
+def submit(controller: Controller, confirmed: frozenset[str]) -> Revision:
+    """Make what was shown the fleet's revision, with what was confirmed for it: whoever runs by itself follows it."""
+    fleet, store = controller.fleet, controller.store
+    store.save_confirmations(confirmed)
+    draft = Draft(fleet.content.decode(), fleet.list_network_files())
+    return store.revisions.submit(draft, getpass.getuser(), controller.hands.clock.now())
 
 
 def close_access(ending: Ending, last: Round, cloud: CloudPort, regions: Iterable[str]) -> bool:

@@ -81,7 +81,7 @@ def consumer_command(
     console = Console(stderr=True)
     kind = ConsumerKind(wanted_for)
     refuse_local_roots(kind, local_roots)
-    _, wanted, _ = load_wanted(fleet)
+    _, wanted = load_wanted(fleet)
     circumstances = read_consumer(wanted, node_version, consensus_mode)
     plan = _look(fleet, console) if needs_a_look(kind, wanted.spec, agreed_slot) else None
     if agreed_slot is None and plan is not None and kind.uses_ledger:

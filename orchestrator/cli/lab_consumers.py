@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from orchestrator.lab.announced import announce_fleet
 from orchestrator.lab.consumers.consumer import Journey
 from orchestrator.lab.consumers.download import Course
 from orchestrator.lab.consumers.outcome import Failed, Outcome
+from orchestrator.lab.consumers.profile import MOST_CONSUMERS, Step, read_profile
 from orchestrator.lab.consumers.trail import header_reader
 from orchestrator.lab.consumers.visitors import Visitors
 from orchestrator.lab.node.clock import make_clock
@@ -62,7 +63,12 @@ class DurationText(click.ParamType[timedelta]):
     short_help="Bootstrap from the fleet as new nodes do, many at a time.",
     epilog="Example: genesis-fleet --fleet inventory/lab/fleet.yaml lab consumers 20 --for 2m",
 )
-@click.argument("count", metavar="N", type=click.IntRange(1, 1000))
+@click.argument("count", metavar="[N]", type=click.IntRange(1, MOST_CONSUMERS), required=False)
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Let their number follow a CSV file with the columns minute,consumers.",
+)
 @click.option("--for", "duration", type=DurationText(), help="Keep N of them there for so long; else until Ctrl-C.")
 @click.option("--once", is_flag=True, help="Let each of the N come once.")
 @click.option(
@@ -77,7 +83,8 @@ class DurationText(click.ParamType[timedelta]):
 @click.pass_obj
 def consumers_command(
     fleet: Path,
-    count: int,
+    count: int | None,
+    profile: Path | None,
     duration: timedelta | None,
     once: bool,
     pace: float | None,
@@ -85,13 +92,19 @@ def consumers_command(
     name: str | None,
     as_json: bool,
 ) -> int:
-    """Run N consumers at a time: each asks the fleet's names, takes the whole chain from genesis, and goes away.
+    """Run N consumers at a time, or as many as a profile says: each asks the fleet's names, takes the whole chain from genesis, and goes away.
 
     Headers are checked by hash and blocks against their headers. A consumer has failed if nothing more came for 10 seconds, or if
     more than 3 addresses in a row were unusable. Exit code: 0 none failed, 1 some did.
     """
     if once and duration is not None:
         raise click.UsageError("--once and --for say two things about the end: give one")
+    if (count is None) is (profile is None):
+        raise click.UsageError("say how many: N, or --profile")
+    if profile is not None and (once or duration is not None):
+        raise click.UsageError("a profile says when it is over: leave --once and --for out")
+    steps = read_profile(profile) if profile is not None else ()
+    most = count or max(step.consumers for step in steps)
     loaded = load_fleet(fleet)
     lab = name or loaded.spec.lab
     if lab is None:
@@ -101,9 +114,9 @@ def consumers_command(
     names = observe_names(plan)
     console = Console(stderr=True)
     journey = plan_journey(
-        plan, loaded, relays_name(loaded.spec.fleet, region), pace or min(FASTEST, ALL_TOGETHER / count)
+        plan, loaded, relays_name(loaded.spec.fleet, region), pace or min(FASTEST, ALL_TOGETHER / max(most, 1))
     )
-    outcomes = asyncio.run(run_consumers(count, journey, ConsumersView(console), duration, once=once))
+    outcomes = asyncio.run(run_consumers(most, journey, ConsumersView(console), duration, once=once, steps=steps))
     names = {**names, **observe_names(plan)}
     if as_json:
         click.echo(json.dumps(consumers_json(outcomes, names)))
@@ -116,9 +129,15 @@ def consumers_command(
 
 
 async def run_consumers(
-    count: int, journey: Journey, view: ConsumersView, duration: timedelta | None, *, once: bool
+    count: int,
+    journey: Journey,
+    view: ConsumersView,
+    duration: timedelta | None,
+    *,
+    once: bool,
+    steps: Sequence[Step] = (),
 ) -> tuple[Outcome, ...]:
-    """Run them until all came once, the time is over, or Ctrl-C; show them meanwhile, and return what they saw."""
+    """Run them until all came once, the time or the profile is over, or Ctrl-C; show them meanwhile, and return what they saw."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -126,13 +145,26 @@ async def run_consumers(
     if duration is not None:
         loop.call_later(duration.total_seconds(), stop.set)
     visitors = Visitors(count, journey, view.show_outcome)
-    watching = asyncio.create_task(view.watch(visitors))
+    beside = [asyncio.create_task(view.watch(visitors))]
+    if steps:
+        await visitors.want(0)
+        beside.append(asyncio.create_task(_follow_profile(visitors, steps, stop)))
     try:
         await visitors.run(stop, once=once)
     finally:
-        watching.cancel()
-        await asyncio.wait([watching])
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
     return tuple(visitors.outcomes)
+
+
+async def _follow_profile(visitors: Visitors, steps: Sequence[Step], stop: asyncio.Event) -> None:
+    """Let so many be there as the profile says, each at its time; its last row is the end."""
+    began = asyncio.get_running_loop().time()
+    for step in steps:
+        await asyncio.sleep(began + step.after.total_seconds() - asyncio.get_running_loop().time())
+        await visitors.want(step.consumers)
+    stop.set()
 
 
 def plan_journey(plan: running.LabPlan, fleet: LoadedFleet, name: str, pace: float) -> Journey:

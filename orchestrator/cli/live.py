@@ -80,7 +80,7 @@ class LiveView:
         for change in tell_changes(before.plan.rollout if before is not None else None, found.plan.rollout):
             self._print(f"* {change}")
         waits = [hold for hold in found.plan.holds if not self._is_told_otherwise(hold, found)]
-        fresh = {hold: kind for hold in waits if (kind := _kind(hold)) not in self._told}
+        fresh = {hold: kind for hold in waits if (kind := hold_kind(hold)) not in self._told}
         for line in hold_lines(tuple(fresh)):
             self._print(line)
         summary = summary_line(found.plan)
@@ -124,6 +124,6 @@ class LiveView:
         return f"{seconds // 60}:{seconds % 60:02d}"
 
 
-def _kind(hold: Hold) -> str:
+def hold_kind(hold: Hold) -> str:
     """Return what a hold says but for its figures and names: a wait whose numbers move is told once."""
     return f"{hold.relay} {hold.wanted} {NUMBERED.sub('#', hold.because)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from orchestrator.execution.cycle import Round, look_and_plan, save_points, why_
 from orchestrator.fleet.observation import CloudView, Observation
 from orchestrator.fleet.record import Pin
 from orchestrator.planning.mesh import render_fleet
+from orchestrator.rendering.controller import render_controller_unit
 from orchestrator.rendering.values import RenderedRelay
 
 CHANGES = 2
@@ -168,17 +170,28 @@ def show_status(found: Round, *, as_json: bool) -> None:
 
 @click.command(
     "render",
-    short_help="Print or write the files of one relay.",
+    short_help="Print or write the files of one relay, or the controller's unit.",
     epilog="Example: genesis-fleet render demo-eu-central-1-01 -o /tmp/relay",
 )
-@click.argument("relay", shell_complete=lambda context, _parameter, text: complete_relays(context, text))
+@click.argument(
+    "relay", required=False, shell_complete=lambda context, _parameter, text: complete_relays(context, text)
+)
+@click.option("--controller", is_flag=True, help="Print the systemd unit of `genesis-fleet run` instead.")
+@click.option("--user", default="genesis-fleet", show_default=True, help="Who the controller is to run as.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Write under their paths here.")
 @click.option("--offline", is_flag=True, help="Ask no cloud: other relays' addresses are left out.")
 @click.pass_obj
-def render_command(fleet: Path, relay: str, output: Path | None, offline: bool) -> int:
-    """Print a relay's files, or write them under their paths, without touching anything."""
+def render_command(
+    fleet: Path, relay: str | None, controller: bool, user: str, output: Path | None, offline: bool
+) -> int:
+    """Print a relay's files, or write them under their paths, without touching anything; or the controller's unit."""
+    if (relay is None) is not controller:
+        raise click.UsageError("name a relay, or give --controller")
+    if relay is None:
+        click.echo(controller_unit(fleet, user), nl=False)
+        return 0
     if offline:
-        _, wanted, _ = load_wanted(fleet)
+        _, wanted = load_wanted(fleet)
         cloud, quarantined = CloudView(), frozenset[str]()
     else:
         wanted, cloud, record = observe_cloud_alone(fleet)
@@ -195,6 +208,16 @@ def render_command(fleet: Path, relay: str, output: Path | None, offline: bool) 
     else:
         write_files(rendered[relay], output)
     return 0
+
+
+def controller_unit(fleet: Path, user: str) -> str:
+    """Return the unit that runs this program for this fleet file."""
+    _, wanted = load_wanted(fleet)
+    program = Path(sys.argv[0]).resolve() if sys.argv[0] else None
+    if program is None or program.name != "genesis-fleet":
+        found = shutil.which("genesis-fleet") or Path(sys.executable).with_name("genesis-fleet")
+        program = Path(found)
+    return render_controller_unit(wanted.spec, wanted.templates, fleet.resolve(), program, user)
 
 
 def write_files(rendered: RenderedRelay, output: Path) -> None:

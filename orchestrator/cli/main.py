@@ -17,10 +17,12 @@ from rich.console import Console
 
 from orchestrator import __version__
 from orchestrator.cli.applying import adopt_command, apply_command
+from orchestrator.cli.auditing import audit_command
 from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
 from orchestrator.cli.rollouts import rollout_group
+from orchestrator.cli.running import run_command as run_for_ever_command
 from orchestrator.cli.simulating import simulate_command
 from orchestrator.cli.starting import completion_command, init_command, schema_command, validate_command
 from orchestrator.cli.topology import topology_group
@@ -64,11 +66,13 @@ for command in (
     upgrade_command,
     plan_command,
     apply_command,
+    run_for_ever_command,
     rollout_group,
     simulate_command,
     status_command,
     probe_command,
     inventory_command,
+    audit_command,
     adopt_command,
     topology_group,
     trust_group,

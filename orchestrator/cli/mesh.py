@@ -87,7 +87,7 @@ def graph_command(fleet: Path, output: Path, planned: bool) -> int:
 def read_view(fleet: Path, *, planned: bool) -> MeshView:
     """Return the mesh of the fleet file alone, or as one look finds it."""
     if planned:
-        _, wanted, _ = load_wanted(fleet)
+        _, wanted = load_wanted(fleet)
         return view_planned(wanted)
     console = Console(stderr=True)
     found = look(wire_controller(fleet), console)

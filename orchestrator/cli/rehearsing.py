@@ -18,7 +18,7 @@ from orchestrator.simulation.rehearsal import make_rehearsal
 
 def rehearse_apply(fleet: Path, console: Console, *, as_json: bool) -> int:
     """Play an apply from an empty world to its end, in virtual time."""
-    _, wanted, _ = load_wanted(fleet)
+    _, wanted = load_wanted(fleet)
     if wanted.spec.cloud.kind != "aws":
         raise FleetError("only a fleet on aws can be simulated", next_step="use `plan` to see what would happen")
     console.print("simulation: no host, no cloud, virtual time", style="yellow")

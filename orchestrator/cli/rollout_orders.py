@@ -13,11 +13,11 @@ from orchestrator.planning.orders import TAKEN_UP
 from orchestrator.planning.wished import is_trusted
 
 PROMISES = {
-    Verb.PAUSE: "nobody further is updated until `genesis-fleet rollout resume`; relays under way finish",
+    Verb.PAUSE: "nobody further is updated until `genesis-fleet rollout resume`, whatever is wished for meanwhile; relays under way finish",
     Verb.RESUME: "the rollout goes on: what failed is tried again, and what could not be measured of relays that bake is accepted",
     Verb.HALT: "nobody further is updated until `resume`, `rollback` or another wish; relays under way finish",
     Verb.ROLLBACK: "updated relays go back to what the fleet had proven before, within the same budget",
-    Verb.RETRY: "what failed on it is forgotten; if nothing failed elsewhere, the rollout goes on with it",
+    Verb.RETRY: "what failed on it is forgotten; if that alone halted the rollout, it goes on",
 }
 
 REACHED = {

@@ -50,7 +50,7 @@ def rollout_group() -> None:
     """Show how far a rollout is and what became of those before, and say how it is to go on.
 
     `pause`, `resume`, `halt`, `rollback` and `retry` are kept in the store with who and why. Whoever is at work honours them before
-    the next thing it does, and if nobody is, the next `apply` does.
+    the next thing that takes a relay out, and if nobody is, the next `apply` does.
     """
 
 

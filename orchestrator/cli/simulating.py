@@ -63,7 +63,7 @@ def simulate_command(
     Exit code: 0 converged and nothing was found, 2 something was found, 1 error.
     """
     console = Console(stderr=True)
-    _, wanted, _ = load_wanted(fleet)
+    _, wanted = load_wanted(fleet)
     if wanted.spec.cloud.kind != "aws":
         raise FleetError("only a fleet on aws can be simulated", next_step="use `plan` to see what would happen")
     before, after = (None, wanted) if upgrade is None else (wanted, _with_release(wanted, upgrade))

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from orchestrator.adapters.ansible import AnsibleHosts
-from orchestrator.adapters.assets import Assets, assets
+from orchestrator.adapters.assets import assets
 from orchestrator.adapters.background import BackgroundThreads
 from orchestrator.adapters.clock import WallClock
 from orchestrator.adapters.keys import Ed25519Keys
@@ -56,17 +56,23 @@ class Controller:
         return self.fleet.spec
 
 
-def load_wanted(path: Path) -> tuple[LoadedFleet, Wanted, Assets]:
+def load_wanted(path: Path) -> tuple[LoadedFleet, Wanted]:
     """Read fleet file, network folder and templates; touches nothing else."""
     fleet = load_fleet(path)
-    found = assets()
-    return fleet, Wanted(fleet.spec, fleet.network_files, found.templates), found
+    return fleet, Wanted(fleet.spec, fleet.network_files, assets().templates)
 
 
 def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -> Controller:
     """Read the fleet file and make every adapter. Opens the store; asks neither cloud nor hosts yet."""
-    fleet, wanted, found = load_wanted(path)
-    spec = fleet.spec
+    return wire_fleet(load_fleet(path), cancelled)
+
+
+def wire_fleet(
+    fleet: LoadedFleet, cancelled: Callable[[], bool] = lambda: False, background: BackgroundThreads | None = None
+) -> Controller:
+    """Make every adapter for a fleet file that was read already, or submitted; `background` is shared with another."""
+    found, spec = assets(), fleet.spec
+    wanted = Wanted(spec, fleet.network_files, found.templates)
     if spec.lab is not None:
         enter_lab(spec.lab)
     private_key = find_private_key(fleet)
@@ -81,7 +87,7 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
     cloud = make_cloud(spec, store.load(), clock)
     hosts = AnsibleHosts(found.playbooks, state, private_key, spec.controller.forks, cancelled)
     wire = make_wire(fleet)
-    background = BackgroundThreads()
+    background = background or BackgroundThreads()
     return Controller(
         fleet,
         wanted,
@@ -90,13 +96,18 @@ def wire_controller(path: Path, cancelled: Callable[[], bool] = lambda: False) -
         Hands(cloud, hosts, store, clock, Ed25519Keys(), background),
         background,
         _read_public_key(private_key),
-        f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()} {secrets.token_hex(3)}",
+        name_holder(),
     )
+
+
+def name_holder() -> str:
+    """Return who takes a lease: a user on a machine, a process, and a word of chance, as numbers of processes come again."""
+    return f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()} {secrets.token_hex(3)}"
 
 
 def observe_cloud_alone(path: Path) -> tuple[Wanted, CloudView, FleetRecord]:
     """Look at the cloud and nothing else: needs no SSH key, and makes no store where there is none."""
-    fleet, wanted, _ = load_wanted(path)
+    fleet, wanted = load_wanted(path)
     if fleet.spec.lab is not None:
         enter_lab(fleet.spec.lab)
     record = read_record(store_url(fleet), fleet.spec.fleet) or FleetRecord("", fleet.spec.fleet, None)

@@ -1,4 +1,4 @@
-"""Look, plan, check, start, look again: the loop that `apply` runs until there is nothing left to do or only holds.
+"""Look, plan, check, start, look again: the rounds that `apply` runs until there is nothing left to do or only holds.
 
 Level-triggered: every round begins with a fresh look, so it does not matter what an earlier round, or an earlier
 controller, left half done.
@@ -126,28 +126,42 @@ def run_until_settled(
 ) -> tuple[Ending, Round]:
     """Run rounds until the fleet has converged, or only holds remain that time alone will not end."""
     while True:
-        hands.background.raise_failures()
-        began = hands.clock.now()
-        in_flight = executor.in_flight()
-        ended = executor.ended()
-        found = look_and_plan(eyes, hands.store, hands.clock, wanted, in_flight)
-        hands.store.check_lease(lease, hands.clock.now())
-        require_ours(found.look.seen, found.look.record)
-        require_safe(found)
-        confirmed = _save_what_was_seen(eyes, hands, executor, found.look)
-        heard = found.look.record.orders[-1].number if found.look.record.orders else 0
-        if save_evidence(hands.store, found) and save_rollout(hands.store, found):
-            executor.start(found.plan.actions, heard)
+        began, ended = hands.clock.now(), executor.ended()
+        found, ending = run_round(eyes, hands, wanted, lease, executor)
         report(found, executor.in_flight())
-        idle = not found.plan.actions and not hands.background.busy() and not confirmed
-        if idle and not any(hold.passes for hold in found.plan.holds) and hands.store.newest_order() <= heard:
-            hands.background.raise_failures()  # of what ended since this round began
-            return (Ending.HELD if found.plan.holds else Ending.CONVERGED), found
-        pause = _rest(hands.clock.now() - began, wanted.spec.controller.look_every)
+        if ending is not None:
+            return ending, found
+        pause = rest_after(hands.clock.now() - began, wanted.spec.controller.look_every)
         hands.clock.wait(pause.total_seconds(), until=lambda ended=ended: executor.ended() != ended)  # type: ignore[misc]
 
 
-def _rest(took: timedelta, look_every: timedelta) -> timedelta:
+def run_round(
+    eyes: Eyes, hands: Hands, wanted: Wanted, lease: Lease, executor: Executor
+) -> tuple[Round, Ending | None]:
+    """Look, plan, keep what was seen, start what is to be done; an ending if nothing is left that time alone brings on."""
+    hands.background.raise_failures()
+    in_flight = executor.in_flight()
+    found = look_and_plan(eyes, hands.store, hands.clock, wanted, in_flight)
+    hands.store.check_lease(lease, hands.clock.now())
+    require_ours(found.look.seen, found.look.record)
+    require_safe(found)
+    confirmed = _save_what_was_seen(eyes, hands, executor, found.look)
+    heard = newest_heard(found)
+    if save_evidence(hands.store, found) and save_rollout(hands.store, found):
+        executor.start(found.plan.actions, heard)
+    idle = not found.plan.actions and not hands.background.busy() and not confirmed
+    if idle and not any(hold.passes for hold in found.plan.holds) and hands.store.newest_order() <= heard:
+        hands.background.raise_failures()  # of what ended since this round began
+        return found, (Ending.HELD if found.plan.holds else Ending.CONVERGED)
+    return found, None
+
+
+def newest_heard(found: Round) -> int:
+    """Return the number of the newest order that this round knew of."""
+    return found.look.record.orders[-1].number if found.look.record.orders else 0
+
+
+def rest_after(took: timedelta, look_every: timedelta) -> timedelta:
     """Return how long to wait after a round that took so long; hosts that are slow to tell are not asked without a rest."""
     return max(look_every - took, look_every / LEAST_REST)
 

@@ -87,6 +87,11 @@ class Executor:
         self._ended = 0
         hands.cloud.guard_changes(self._check_lease)
 
+    def take_up(self, hands: Hands, wanted: Wanted) -> None:
+        """Carry out another fleet file from now on, with the adapters made for it; what is under way goes on."""
+        self._hands, self._wanted = hands, wanted
+        hands.cloud.guard_changes(self._check_lease)
+
     def in_flight(self) -> Mapping[str, InFlight]:
         """Return a copy of what is under way, by relay."""
         with self._lock:

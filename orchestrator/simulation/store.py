@@ -8,11 +8,44 @@ from datetime import datetime
 
 from orchestrator.errors import LeaseHeld
 from orchestrator.fleet.record import Attempt, Evidence, FleetRecord, Identity, LaunchIntent, Lease, Pin
+from orchestrator.fleet.revision import Draft, Revision, Told
 from orchestrator.fleet.rollout import Bundle, Order, RolloutEvent, RolloutRecord, Verb
 
 
 def publish_nowhere(_names: frozenset[str]) -> None:
     """Leave it at the record."""
+
+
+class MemoryRevisions:
+    """A RevisionsPort without a disk."""
+
+    def __init__(self) -> None:
+        self._newest: Revision | None = None
+        self._told: Told | None = None
+
+    def submit(self, draft: Draft, user: str, at: datetime) -> Revision:
+        """Keep a draft as the newest revision; the same draft again is one try more."""
+        before = self._newest
+        same = before is not None and before.draft == draft
+        number = (before.number if before is not None else 0) + (0 if same else 1)
+        self._newest = Revision(number, user, at, draft, before.afresh + 1 if before is not None and same else 1)
+        return self._newest
+
+    def newest(self) -> Revision | None:
+        """Return the revision that is to be followed."""
+        return self._newest
+
+    def newest_try(self) -> tuple[int, int]:
+        """Return number and tries of the newest revision."""
+        return (self._newest.number, self._newest.afresh) if self._newest is not None else (0, 0)
+
+    def tell(self, told: Told) -> None:
+        """Replace what a running controller has told."""
+        self._told = told
+
+    def told(self) -> Told | None:
+        """Return what a running controller has told last."""
+        return self._told
 
 
 class MemoryStore:
@@ -25,6 +58,7 @@ class MemoryStore:
         publish: Callable[[frozenset[str]], None] = publish_nowhere,
     ) -> None:
         self._publish = publish
+        self.revisions = MemoryRevisions()
         self._record = FleetRecord(store_id, fleet, None)
         self._lease: Lease | None = None
         self._events: list[RolloutEvent] = []

@@ -5,6 +5,7 @@ The one place of this package that opens files, besides the network folder (`net
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from orchestrator.errors import SpecInvalid
 from orchestrator.spec.document import LARGEST_FILE_BYTES
 from orchestrator.spec.findings import render_findings
 from orchestrator.spec.model import FleetSpec
-from orchestrator.spec.network import NetworkFiles, read_network
+from orchestrator.spec.network import NetworkFiles, NetworkReading, list_files, read_network, read_submitted_network
 from orchestrator.spec.parse import ParsedFleet, parse_fleet_text
 
 
@@ -21,6 +22,8 @@ class LoadedFleet:
     """A fleet that has no errors: what is wanted, the network's files, and the clock of its slots."""
 
     spec: FleetSpec
+    content: bytes
+    """What the fleet file says, byte by byte."""
     network_files: NetworkFiles
     slot_zero_unix: float
     slot_length_seconds: float
@@ -28,6 +31,10 @@ class LoadedFleet:
     """The fleet file."""
     base: Path
     """The folder that relative paths in the file start from."""
+
+    def list_network_files(self) -> dict[str, str]:
+        """Return the files of the network folder, by name, as `load_submitted` takes them."""
+        return list_files(self.network_files, self.spec)
 
 
 def load_fleet(path: Path) -> LoadedFleet:
@@ -38,13 +45,21 @@ def load_fleet(path: Path) -> LoadedFleet:
 def load_fleet_text(content: bytes, path: Path) -> LoadedFleet:
     """Return what `load_fleet` would if the file had this content; the network folder is read as it is."""
     parsed = _parse(content, path)
-    base = path.resolve().parent
-    reading = read_network(parsed.spec, base)
+    return _put_together(parsed, content, path, read_network(parsed.spec, path.resolve().parent))
+
+
+def load_submitted(content: bytes, files: Mapping[str, str], path: Path) -> LoadedFleet:
+    """Return what `load_fleet` did when the file had this content and its network folder these files."""
+    parsed = _parse(content, path)
+    return _put_together(parsed, content, path, read_submitted_network(parsed.spec, files))
+
+
+def _put_together(parsed: ParsedFleet, content: bytes, path: Path, reading: NetworkReading) -> LoadedFleet:
     if reading.files is None or reading.clock is None:
         findings = [parsed.finding(problem.path, problem.text) for problem in reading.problems]
         raise SpecInvalid(render_findings(str(path), findings))
-    clock = reading.clock
-    return LoadedFleet(parsed.spec, reading.files, clock.slot_zero_unix, clock.slot_length_seconds, path, base)
+    clock, base = reading.clock, path.resolve().parent
+    return LoadedFleet(parsed.spec, content, reading.files, clock.slot_zero_unix, clock.slot_length_seconds, path, base)
 
 
 def parse_fleet(path: Path) -> FleetSpec:

@@ -174,6 +174,8 @@ class ControllerSpec(Model):
     """How long the lease lasts without renewal; another controller waits as long after a crash."""
     look_every: Duration = timedelta(seconds=5)
     """How often to look while something is under way; after a slow look, at least a quarter of this passes before the next."""
+    look_at_rest: Duration = timedelta(seconds=30)
+    """How often `run` looks while nothing is under way; what operators ask is taken up at once."""
     forks: Annotated[int, Field(ge=1, le=200)] = 25
     """Hosts that Ansible works on side by side."""
 

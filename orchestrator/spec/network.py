@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ class NetworkReading:
     problems: tuple[Problem, ...]
 
 
+ReadFile = Callable[[str], bytes]
+"""Plain file name → content."""
+
+
 class _Refused(Exception):
     """One file cannot be used; the others are still looked at."""
 
@@ -88,19 +93,34 @@ def read_network(spec: FleetSpec, base: Path) -> NetworkReading:
     if not folder.is_dir():
         text = f"found no folder {show(spec.network.folder)}, expected config.json and its genesis files in it"
         return NetworkReading(None, None, (Problem(FOLDER, f"{text}: {WHERE_TO_GET_IT}"),))
+    return _check_network(spec, partial(_read_file, folder))
+
+
+def read_submitted_network(spec: FleetSpec, files: Mapping[str, str]) -> NetworkReading:
+    """Check a network folder as it was when somebody submitted it, by file name (see `list_files`); never raises."""
+    return _check_network(spec, partial(_pick_file, files))
+
+
+def list_files(files: NetworkFiles, spec: FleetSpec) -> dict[str, str]:
+    """Return every file of the folder that counts, by name."""
+    snapshot = {} if files.peer_snapshot is None else {str(spec.topology.peer_snapshot): files.peer_snapshot}
+    return {"config.json": files.config_json, **files.genesis, **snapshot}
+
+
+def _check_network(spec: FleetSpec, read: ReadFile) -> NetworkReading:
     try:
-        content = _read_file(folder, "config.json")
+        content = read("config.json")
         config = _parse_object("config.json", content)
     except _Refused as refusal:
         return NetworkReading(None, None, (Problem(FOLDER, str(refusal)),))
     problems: list[Problem] = []
-    named = _read_named_files(folder, config, problems)
+    named = _read_named_files(read, config, problems)
     _check_magics(spec, config, named, problems)
     shelley = _object_of(config, "Shelley", named)
     clock = None if shelley is None else read_slot_clock(spec.network, config, shelley)
     if isinstance(clock, NoSlotClock):
         problems.append(Problem(clock.path, clock.text))
-    snapshot = _read_snapshot(spec, folder, problems)
+    snapshot = _read_snapshot(spec, read, problems)
     if problems or isinstance(clock, NoSlotClock):
         return NetworkReading(None, None, tuple(sorted(set(problems))))
     texts = {name: text.decode() for name, text in sorted(named.items())}
@@ -114,7 +134,7 @@ def _collect(config_json: str, texts: Mapping[str, str], snapshot: str | None) -
     return NetworkFiles(config_json, texts, snapshot, digest)
 
 
-def _read_named_files(folder: Path, config: Mapping[str, Any], problems: list[Problem]) -> dict[str, bytes]:
+def _read_named_files(read: ReadFile, config: Mapping[str, Any], problems: list[Problem]) -> dict[str, bytes]:
     """Return the contents of all files that config.json names and that are what it says they are."""
     eras = {match[1] for key in config if (match := _GENESIS_KEY.fullmatch(key))}
     wanted = [(f"{era}GenesisFile", f"{era}GenesisHash") for era in (*ERAS_NEEDED, *sorted(eras - {*ERAS_NEEDED}))]
@@ -124,7 +144,7 @@ def _read_named_files(folder: Path, config: Mapping[str, Any], problems: list[Pr
     for file_key, hash_key in wanted:
         try:
             name = _named_file(config, file_key)
-            content = _read_file(folder, name)
+            content = read(name)
             _parse_object(name, content)
             _check_hash(config, hash_key, name, content)
         except _Refused as refusal:
@@ -179,7 +199,7 @@ def _check_magics(
             problems.append(Problem(MAGIC, text))
 
 
-def _read_snapshot(spec: FleetSpec, folder: Path, problems: list[Problem]) -> str | None:
+def _read_snapshot(spec: FleetSpec, read: ReadFile, problems: list[Problem]) -> str | None:
     """Return the peer snapshot's text; the node refuses one of another network at start."""
     name = spec.topology.peer_snapshot
     if name is None:
@@ -190,7 +210,7 @@ def _read_snapshot(spec: FleetSpec, folder: Path, problems: list[Problem]) -> st
         )
         return None
     try:
-        content = _read_file(folder, name)
+        content = read(name)
         magic = _parse_object(name, content).get("NetworkMagic", spec.network.magic)
         if magic != spec.network.magic:
             raise _Refused(f"found {name} of the network with magic {show(magic)}, expected {spec.network.magic}")
@@ -204,6 +224,14 @@ def _object_of(config: Mapping[str, Any], era: str, named: Mapping[str, bytes]) 
     """Return an era's genesis as values, if its file was accepted."""
     content = named.get(str(config.get(f"{era}GenesisFile")))
     return None if content is None else _parse_object(era, content)
+
+
+def _pick_file(files: Mapping[str, str], name: str) -> bytes:
+    if name not in files:
+        raise _Refused(
+            f"found no file {name} in what was submitted, expected it: `genesis-fleet apply` submits it anew"
+        )
+    return files[name].encode()
 
 
 def _read_file(folder: Path, name: str) -> bytes:

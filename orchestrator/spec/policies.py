@@ -22,9 +22,9 @@ class RolloutSpec(Model):
     max_unavailable_per_region: Share = 1
     """The same within one region; the last serving relay of a region that has others is never taken."""
     canaries: Annotated[int, Field(ge=0, le=10)] = 1
-    """Relays that are updated before all others, each in another region; 0: none."""
+    """Relays that are updated before all others, each in another region, so at most as many as there are regions; 0: none."""
     canary_bake: Duration | None = timedelta(minutes=10)
-    """How long canaries must serve, and be no worse than the others, before the others follow; null: not at all."""
+    """How long canaries must serve, and be no worse than the others, before the others follow, from the first healthy look on; null: not at all."""
     bake: Duration | None = timedelta(minutes=2)
     """The same for each wave after them; null: not at all."""
     order: Literal["spread", "by-region"] = "spread"

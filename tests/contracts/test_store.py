@@ -474,10 +474,14 @@ def test_a_newer_schema_is_refused(opening: Callable[..., Store], url: str) -> N
         opening(url)
 
 
-ADDED_BY_VERSION = {2: ("evidence", "pins"), 3: ("rollouts", "bundles", "orders", "rollout_events")}
+ADDED_BY_VERSION = {
+    2: ("evidence", "pins"),
+    3: ("rollouts", "bundles", "orders", "rollout_events"),
+    4: ("revisions", "told"),
+}
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_store_of_an_older_version_is_given_what_it_lacks(
     opening: Callable[..., Store], url: str, version: int
 ) -> None:

@@ -49,7 +49,7 @@ def adopt(fleet: Rehearsal, seen: Observation, hosts: Hosts) -> tuple[Adopted, F
     """Take the fleet over with a fresh store."""
     store = MemoryStore("demo", "new")
     now = fleet.world.clock.now()
-    _, hands = fleet._ports()
+    _, hands = fleet.ports()
     lease = store.acquire_lease("taker", now, now + timedelta(minutes=1), 0)
     adopted = adopt_fleet(replace(hands, store=store, hosts=hosts), seen, store.load(), fleet.wanted.spec, lease)
     return adopted, store.load()

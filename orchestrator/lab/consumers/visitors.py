@@ -20,17 +20,24 @@ PAUSE_AFTER_FAILURE = timedelta(seconds=1)
 
 
 class Visitors:
-    """The consumers of one run: those who are there now, and how the others ended."""
+    """The consumers of one run: those who are there now, and how the others ended. `count` are there at most."""
 
     def __init__(self, count: int, journey: Journey, tell: Callable[[Outcome], None] = lambda _: None) -> None:
         self.outcomes: list[Outcome] = []
         self.present: dict[int, Consumer] = {}
         self._count, self._journey, self._tell = count, journey, tell
+        self._wanted, self._changed = count, asyncio.Condition()
         self._next_number = 1
+
+    async def want(self, count: int) -> None:
+        """Let so many be there from now on. Who is there and one too many stays until it is done; nobody comes after it."""
+        async with self._changed:
+            self._wanted = count
+            self._changed.notify_all()
 
     async def run(self, stop: asyncio.Event, *, once: bool, arrival: timedelta = ARRIVAL) -> None:
         """Keep so many consumers there until told to stop, or let each come `once`. Who is there then is sent home."""
-        places = [asyncio.create_task(self._fill_place(arrival * number, once=once)) for number in range(self._count)]
+        places = [asyncio.create_task(self._fill_place(number, arrival, once=once)) for number in range(self._count)]
         all_done = asyncio.create_task(_wait_for(places))
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -44,9 +51,11 @@ class Visitors:
             if isinstance(end, Exception):
                 raise end
 
-    async def _fill_place(self, wait: timedelta, *, once: bool) -> None:
-        await asyncio.sleep(wait.total_seconds())
+    async def _fill_place(self, place: int, arrival: timedelta, *, once: bool) -> None:
+        await asyncio.sleep(arrival.total_seconds() * place)
         while True:
+            if place >= self._wanted:
+                await self._wait_until_wanted(place, arrival)
             number, self._next_number = self._next_number, self._next_number + 1
             consumer = self.present[number] = Consumer(number, self._journey)
             outcome = await consumer.bootstrap()
@@ -58,6 +67,12 @@ class Visitors:
                 return
             if isinstance(outcome, Failed):
                 await asyncio.sleep(PAUSE_AFTER_FAILURE.total_seconds())
+
+    async def _wait_until_wanted(self, place: int, arrival: timedelta) -> None:
+        before = self._wanted
+        async with self._changed:
+            await self._changed.wait_for(lambda: place < self._wanted)
+        await asyncio.sleep(arrival.total_seconds() * max(place - before, 0))
 
 
 async def _wait_for(places: Sequence[asyncio.Task[None]]) -> bool:
