@@ -11,14 +11,15 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.ansible_facts import parse_facts
-from orchestrator.adapters.ansible_lost import complaint_of_ssh, told_apart
+from orchestrator.adapters.ansible_lost import complaint_of_ssh, is_untold, told_apart
 from orchestrator.adapters.ansible_run import RunEnded, RunRequest, run_playbook
 from orchestrator.adapters.ansible_ssh import is_wrong_key, known_hosts_lines, ssh_args
 from orchestrator.adapters.metrics import NAMES
@@ -89,13 +90,17 @@ class AnsibleHosts:
         on_result: Callable[[HostTarget, HostResult], None],
     ) -> None:
         waiting = {target.instance_id: target for target in targets}
+        untold: dict[str, HostLost] = {}
 
         def on_event(event: Mapping[str, Any]) -> None:
             host = str((event.get("event_data") or {}).get("host") or "")
             result = result_of(event)
-            if result is not None and host in waiting:
-                target = waiting.pop(host)
-                on_result(target, self._said_by_ssh(target, result, folder))
+            if result is None or host not in waiting:
+                return
+            if isinstance(result, HostLost) and is_untold(result):
+                untold[host] = result
+            else:
+                on_result(waiting.pop(host), result)
 
         request = RunRequest(
             playbook=playbook,
@@ -108,6 +113,8 @@ class AnsibleHosts:
         ended = run_playbook(request, on_event, self.cancelled)
         if ended.code != 0:
             self._keep_output(intent, ended)
+        for target, result in self._ask_ssh([(waiting.pop(host), lost) for host, lost in untold.items()], folder):
+            on_result(target, result)
         if len(waiting) == len(targets) and not ended.reached_hosts and not self.cancelled():
             last = " / ".join(ended.tail[-6:]) or f"ansible-playbook ended with {ended.code} and no output"
             raise AnsibleNeverRan(f"{intent}: {last}", next_step=f"The output is in {self.state / 'failures'}.")
@@ -133,11 +140,20 @@ class AnsibleHosts:
         }
         return {"all": {"hosts": hosts}}
 
-    def _said_by_ssh(self, target: HostTarget, result: HostResult, folder: Path) -> HostResult:
-        if not isinstance(result, HostLost):
-            return result
-        lost = told_apart(result, lambda: complaint_of_ssh(target, folder / _KNOWN_HOSTS, self.private_key))
-        return HostLost(one_line(lost.reason), wrong_key=lost.wrong_key)
+    def _ask_ssh(
+        self, lost: Sequence[tuple[HostTarget, HostLost]], folder: Path
+    ) -> Iterator[tuple[HostTarget, HostLost]]:
+        """Return why hosts were lost, asked side by side: one that does not answer takes its time to say so."""
+        if not lost:
+            return
+
+        def ask(each: tuple[HostTarget, HostLost]) -> HostLost:
+            target, result = each
+            found = told_apart(result, lambda: complaint_of_ssh(target, folder / _KNOWN_HOSTS, self.private_key))
+            return HostLost(one_line(found.reason), wrong_key=found.wrong_key)
+
+        with ThreadPoolExecutor(min(self.forks, len(lost)), thread_name_prefix="ask-ssh") as pool:
+            yield from zip([target for target, _ in lost], pool.map(ask, lost), strict=True)
 
     def _make_folder(self, intent: str) -> Path:
         runs = self.state / "runs"

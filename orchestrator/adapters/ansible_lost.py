@@ -14,13 +14,19 @@ from pathlib import Path
 from orchestrator.adapters.ansible_ssh import CONNECT_TIMEOUT_SECONDS, NO_SHARING, is_wrong_key, ssh_options
 from orchestrator.execution.ports import HostLost, HostTarget
 
-UNSAID_SIGN = "Data could not be sent to remote host"
+UNSAID_SIGNS = ("Data could not be sent to remote host", "Broken pipe")
+"""Both: the first alone also stands before what ssh said, where Ansible has read it."""
 _LIMIT_SECONDS = 2 * CONNECT_TIMEOUT_SECONDS
+
+
+def is_untold(lost: HostLost) -> bool:
+    """Whether Ansible only says that ssh had gone."""
+    return all(sign in lost.reason for sign in UNSAID_SIGNS)
 
 
 def told_apart(lost: HostLost, ask_ssh: Callable[[], str]) -> HostLost:
     """Return the loss with what ssh says of it, where Ansible only says that ssh had gone; any other as it is."""
-    if UNSAID_SIGN not in lost.reason:
+    if not is_untold(lost):
         return lost
     complaint = ask_ssh()
     return HostLost(complaint or lost.reason, wrong_key=is_wrong_key(complaint))

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 KEPT_LINES = 40
@@ -64,7 +66,7 @@ class RunEnded:
 def run_playbook(
     request: RunRequest, on_event: Callable[[Mapping[str, Any]], None], cancelled: Callable[[], bool]
 ) -> RunEnded:
-    """Run a playbook to its end, handing each event on as it comes. Safe in several threads at once.
+    """Run a playbook to its end, handing each event on as it comes, in a thread of its own. Safe in several threads at once.
 
     An exception from `on_event` ends the run and is raised.
     """
@@ -74,15 +76,21 @@ def run_playbook(
         return RunEnded(CANCELLED, reached_hosts=False, tail=())
     tail: deque[str] = deque(maxlen=KEPT_LINES)
     failures: list[BaseException] = []
+    # The runner waits only so long for the last of what Ansible wrote, whoever takes how long over what came before.
+    events: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
 
     def handle(event: Mapping[str, Any]) -> bool:
         tail.extend(line for line in str(event.get("stdout") or "").splitlines() if line.strip())
-        try:
-            if not failures:
-                on_event(event)
-        except Exception as problem:  # noqa: BLE001 - raised below; inside the runner it would be lost
-            failures.append(problem)
+        events.put(dict(event))  # the runner goes on changing its own
         return False  # keep no event on disk
+
+    def hand_on() -> None:
+        while (event := events.get()) is not None:
+            try:
+                if not failures:
+                    on_event(event)
+            except Exception as problem:  # noqa: BLE001 - raised below, in the thread of who asked
+                failures.append(problem)
 
     _write_private(request.folder / "ansible.cfg", _CONFIG.format(folder=request.folder))
     _write_private(request.folder / "hosts.json", json.dumps(request.inventory))
@@ -106,7 +114,13 @@ def run_playbook(
         cancel_callback=lambda: bool(failures) or cancelled(),
     )
     runner.config.env = _clean(runner.config.env)
-    runner.run()
+    handing_on = Thread(target=hand_on, name="ansible-events")
+    handing_on.start()
+    try:
+        runner.run()
+    finally:
+        events.put(None)
+        handing_on.join()
     if failures:
         raise failures[0]
     return RunEnded(int(runner.rc if runner.rc is not None else -1), runner.stats is not None, tuple(tail))

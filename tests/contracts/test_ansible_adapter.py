@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from orchestrator.adapters.ansible import AnsibleHosts
@@ -182,9 +183,43 @@ def test_ssh_is_asked_where_ansible_cannot_tell_why_a_host_was_lost(
     assert told(ours) == unsaid  # it answers by now: what Ansible said is all that is known
 
 
-def test_ssh_is_not_asked_again_where_ansible_has_told_what_it_said() -> None:
-    said = HostLost("Host key verification failed.", wrong_key=True)
+@pytest.mark.parametrize(
+    "said",
+    [
+        HostLost("Host key verification failed.", wrong_key=True),
+        HostLost(
+            'Data could not be sent to remote host "192.0.2.1". Make sure this host can be reached over ssh: ssh: connect to host '
+            "192.0.2.1 port 22: Connection timed out"
+        ),
+    ],
+)
+def test_ssh_is_not_asked_again_where_ansible_has_told_what_it_said(said: HostLost) -> None:
     assert told_apart(said, lambda: "Connection refused") == said
+
+
+def test_whoever_takes_long_over_an_answer_loses_none(
+    hosts: AnsibleHosts, sshds: tuple[Sshd, Sshd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The runner gives the last of Ansible's output five seconds once Ansible has ended; here half of one.
+    real = pexpect.spawn.expect
+    monkeypatch.setattr(
+        pexpect.spawn,
+        "expect",
+        lambda self, what, timeout=-1, **rest: real(self, what, timeout=min(timeout, 0.5), **rest),
+    )
+    results: dict[str, HostResult] = {}
+
+    def take_long(asked: HostTarget, result: HostResult) -> None:
+        threading.Event().wait(1.5)
+        results[asked.relay] = result
+
+    targets = [target("one", sshds[0]), target("two", sshds[1]), target("gone", Sshd(1, sshds[0].host_key))]
+    hosts.run_intent("echo", targets, take_long)
+    assert {name: type(result) for name, result in results.items()} == {
+        "one": HostDone,
+        "two": HostDone,
+        "gone": HostLost,
+    }
 
 
 def test_a_wrong_key_is_seen_even_while_a_connection_under_another_accepted_key_is_kept_open(
