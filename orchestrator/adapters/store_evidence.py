@@ -24,6 +24,7 @@ def render_evidence(evidence: Evidence) -> str:
             "published": sorted(evidence.published),
             "releases": dict(evidence.releases),
             "withdrawn": {name: since.isoformat() for name, since in evidence.withdrawn.items()},
+            "named": sorted(evidence.named),
         },
         sort_keys=True,
     )
@@ -42,6 +43,7 @@ def parse_evidence(text: str) -> Evidence:
             withdrawn={
                 str(name): datetime.fromisoformat(since) for name, since in document.get("withdrawn", {}).items()
             },
+            named=frozenset(document.get("named", ())),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return NO_EVIDENCE

@@ -114,7 +114,7 @@ def refuse_local_roots(kind: ConsumerKind, local_roots: tuple[AccessPoint, ...])
 
 def needs_a_look(kind: ConsumerKind, spec: FleetSpec, agreed_slot: int | None) -> bool:
     """Tell whether the fleet has to be asked: for the agreed chain, or for addresses where it has no names."""
-    return (kind.uses_ledger and agreed_slot is None) or (kind.bootstraps and not spec.publish.names)
+    return (kind.uses_ledger and agreed_slot is None) or (kind.bootstraps and not spec.list_published_names())
 
 
 def read_consumer(wanted: Wanted, node_version: str | None, consensus_mode: str | None) -> Circumstances:
@@ -129,7 +129,7 @@ def read_consumer(wanted: Wanted, node_version: str | None, consensus_mode: str 
 
 def pick_bootstrap(spec: FleetSpec, plan: Plan | None) -> tuple[AccessPoint, ...]:
     """Return this fleet's names, or the addresses of its published relays, and those of the partners. Raises FleetError."""
-    own = tuple(AccessPoint(name.address, name.port) for name in spec.publish.names)
+    own = tuple(AccessPoint(name.address, name.port) for name in spec.list_published_names())
     if not own and plan is not None:
         own = tuple(
             AccessPoint(view.address, spec.ports.relay)
@@ -139,7 +139,7 @@ def pick_bootstrap(spec: FleetSpec, plan: Plan | None) -> tuple[AccessPoint, ...
     if not own:
         raise FleetError(
             f"fleet {spec.fleet} has no names, and none of its relays is published",
-            next_step="set publish.names in the fleet file, or see `genesis-fleet status` for why no relay is published",
+            next_step="set publish.name in the fleet file, or see `genesis-fleet status` for why no relay is published",
         )
     return (*own, *(AccessPoint(partner.address, partner.port) for partner in spec.partners))
 

@@ -17,10 +17,8 @@ from orchestrator.cli.consumers_view import ConsumersView
 from orchestrator.cli.lab_completion import complete_labs, complete_regions
 from orchestrator.cli.looking import data_console
 from orchestrator.cli.tables import fit_table
-from orchestrator.cli.wiring import store_url
 from orchestrator.errors import FleetError, LabUnavailable
 from orchestrator.lab import running
-from orchestrator.lab.announced import announce_fleet
 from orchestrator.lab.consumers.consumer import Journey
 from orchestrator.lab.consumers.download import Course
 from orchestrator.lab.consumers.outcome import Failed, Outcome
@@ -110,7 +108,6 @@ def consumers_command(
     if lab is None:
         raise FleetError(f"{fleet} is no lab's fleet file", next_step="name its lab with --lab")
     plan = running.find_lab(lab)
-    announce_fleet(plan.lab.directory, loaded.spec.fleet, store_url(loaded))
     names = observe_names(plan)
     console = Console(stderr=True)
     journey = plan_journey(

@@ -21,6 +21,7 @@ from orchestrator.cli.auditing import audit_command
 from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
+from orchestrator.cli.published import names_command
 from orchestrator.cli.rollouts import rollout_group
 from orchestrator.cli.running import run_command as run_for_ever_command
 from orchestrator.cli.simulating import simulate_command
@@ -71,6 +72,7 @@ for command in (
     simulate_command,
     status_command,
     probe_command,
+    names_command,
     inventory_command,
     audit_command,
     adopt_command,

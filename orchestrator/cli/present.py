@@ -15,7 +15,9 @@ from orchestrator.cli.rollout_text import is_under_way, rollout_json, rollout_pl
 from orchestrator.cli.tables import Column, fit_table
 from orchestrator.cli.times import describe_time
 from orchestrator.execution.cycle import Round
+from orchestrator.fleet.names import NameRecord
 from orchestrator.fleet.observation import InFlight
+from orchestrator.planning.names import describe_changes
 from orchestrator.planning.plan import Action, Deploy, Health, Hold, Launch, Phase, Plan, Prepare, RelayView
 from orchestrator.planning.trust import Stand
 
@@ -80,7 +82,35 @@ def plan_json(found: Round) -> dict[str, Any]:
         "refusals": list(found.refusals),
         "out_at_most": plan.out_at_most,
         "estimate_seconds": plan.estimate.total_seconds(),
+        "names": names_json(plan),
     }
+
+
+def names_json(plan: Plan) -> dict[str, Any] | None:
+    """Return what the names are to be, and what changes for that; None for a fleet without names."""
+    if plan.names is None:
+        return None
+    changes = plan.names.changes
+    return {
+        "wanted": [record_json(record) for record in plan.names.wanted],
+        "delete": [record_json(record) for change in changes for record in change.delete],
+        "create": [record_json(record) for change in changes for record in change.create],
+    }
+
+
+def record_json(record: NameRecord) -> dict[str, Any]:
+    """Return one record set for `--json`; what it does not have is left out."""
+    found = {
+        "name": record.name,
+        "type": record.kind,
+        "values": list(record.values),
+        "ttl": record.ttl,
+        "routing": record.routing.value,
+        "set_id": record.set_id,
+        "region": record.region,
+        "alias": record.alias,
+    }
+    return {key: value for key, value in found.items() if value not in ("", 0, [])}
 
 
 def status_table(
@@ -147,10 +177,12 @@ def plan_text(found: Round) -> str:
     lines += [f"✗ refused: {refusal}" for refusal in found.refusals]
     if plan.rollout is not None:
         lines += rollout_plan_lines(plan.rollout)
+    if plan.names is not None and plan.names.changes:
+        lines.append(f"+ publish {describe_changes(plan.names.changes)}")
     lines += _action_lines(plan.actions)
     lines += hold_lines(tuple(replace(hold, because=shorten_hold(hold.because, plan.rollout)) for hold in plan.holds))
     under_way = is_under_way(plan.rollout)
-    if not plan.actions and not plan.holds and not under_way:
+    if plan.nothing_to_do and not plan.holds and not under_way:
         lines.append("Nothing to do: everything is as the fleet file says.")
     else:
         counts = f"{len(plan.actions)} actions, {len(plan.holds)} holds; out at most {plan.out_at_most} of {_wanted(plan)} relays"

@@ -22,10 +22,10 @@ from orchestrator.adapters.wire import Wire
 from orchestrator.errors import FleetError
 from orchestrator.execution.execute import Hands
 from orchestrator.execution.observe import Eyes
-from orchestrator.execution.ports import CloudPort
+from orchestrator.execution.ports import ClockPort, CloudPort
+from orchestrator.execution.ports_names import NO_NAMES, NamesPort
 from orchestrator.fleet.observation import CloudView
 from orchestrator.fleet.record import FleetRecord
-from orchestrator.lab.announced import announce_fleet
 from orchestrator.lab.running import find_lab, lab_environment
 from orchestrator.ouroboros.client import ProbeTimeouts
 from orchestrator.ouroboros.verdicts import SlotClock
@@ -79,21 +79,19 @@ def wire_fleet(
     state = fleet.base / STATE
     state.mkdir(mode=0o700, exist_ok=True)
     store = open_store(store_url(fleet), spec.fleet)
-    if spec.lab is not None:
-        announce_fleet(find_lab(spec.lab).lab.directory, spec.fleet, store_url(fleet))
     if (command := click.get_current_context(silent=True)) is not None:
         command.call_on_close(store.close)
     clock = WallClock()
     cloud = make_cloud(spec, store.load(), clock)
     hosts = AnsibleHosts(found.playbooks, state, private_key, spec.controller.forks, cancelled)
-    wire = make_wire(fleet)
+    wire, names = make_wire(fleet), make_names(spec, clock)
     background = background or BackgroundThreads()
     return Controller(
         fleet,
         wanted,
         store,
-        Eyes(cloud, hosts, wire),
-        Hands(cloud, hosts, store, clock, Ed25519Keys(), background),
+        Eyes(cloud, hosts, wire, names=names),
+        Hands(cloud, hosts, store, clock, Ed25519Keys(), background, names),
         background,
         _read_public_key(private_key),
         name_holder(),
@@ -141,6 +139,19 @@ def make_cloud(spec: FleetSpec, record: FleetRecord, clock: WallClock) -> CloudP
     from orchestrator.adapters.aws import AwsCloud
 
     return AwsCloud(spec, record.store_id, clock, former_regions=list_former_regions(record))
+
+
+def make_names(spec: FleetSpec, clock: ClockPort) -> NamesPort:
+    """Return the adapter of the fleet's names; boto3 and dnspython are loaded only where they are needed."""
+    if spec.publish.name is None:
+        return NO_NAMES
+    if spec.publish.provider == "none":
+        from orchestrator.adapters.resolver import NamesElsewhere
+
+        return NamesElsewhere(spec)
+    from orchestrator.adapters.route53 import Route53Names
+
+    return Route53Names(spec, clock)
 
 
 def list_former_regions(record: FleetRecord) -> frozenset[str]:

@@ -148,8 +148,10 @@ def run_round(
     confirmed = _save_what_was_seen(eyes, hands, executor, found.look)
     heard = newest_heard(found)
     if save_evidence(hands.store, found) and save_rollout(hands.store, found):
+        # Who leaves the names leaves them first: what stops a node waits until the zone was seen without it.
+        executor.start_names(found.plan.names.changes if found.plan.names is not None else ())
         executor.start(found.plan.actions, heard)
-    idle = not found.plan.actions and not hands.background.busy() and not confirmed
+    idle = found.plan.nothing_to_do and not hands.background.busy() and not confirmed
     if idle and not any(hold.passes for hold in found.plan.holds) and hands.store.newest_order() <= heard:
         hands.background.raise_failures()  # of what ended since this round began
         return found, (Ending.HELD if found.plan.holds else Ending.CONVERGED)

@@ -30,11 +30,26 @@ from orchestrator.execution.ports import (
     LaunchRefused,
     StorePort,
 )
+from orchestrator.execution.ports_names import NO_NAMES, NamesPort
 from orchestrator.execution.targets import HostAction, accepted_host_keys, host_target, variables_of
+from orchestrator.fleet.names import NameChange
 from orchestrator.fleet.observation import InFlight, Instance
 from orchestrator.fleet.record import Attempt, FleetRecord, Identity, LaunchIntent, Lease
 from orchestrator.planning.look import Wanted
-from orchestrator.planning.plan import Action, Deploy, Furnish, Launch, Prepare, Release, Retire, Stage, Stop
+from orchestrator.planning.names import describe_changes
+from orchestrator.planning.plan import (
+    NAMES,
+    PUBLISH,
+    Action,
+    Deploy,
+    Furnish,
+    Launch,
+    Prepare,
+    Release,
+    Retire,
+    Stage,
+    Stop,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,7 @@ class Hands:
     clock: ClockPort
     keys: KeysPort
     background: BackgroundPort
+    names: NamesPort = NO_NAMES
 
 
 TAG = "tag"
@@ -127,6 +143,28 @@ class Executor:
                     runs.setdefault((intent_of(action), ""), []).append(action)
         for (intent, _), group in runs.items():
             self._hands.background.start(intent, partial(self._run, intent, group, hearing))
+
+    def start_names(self, changes: Sequence[NameChange]) -> None:
+        """Change the names, one batch after the other; what is refused is a failed attempt, and the next look plans anew."""
+        if not changes:
+            return
+        text = describe_changes(changes)
+        with self._lock:
+            self._in_flight[NAMES] = InFlight(PUBLISH, self._hands.clock.now())
+        self._report(Event(NAMES, PUBLISH, "started", text))
+
+        def run() -> None:
+            try:
+                for change in changes:
+                    self._check_lease()
+                    self._hands.names.save_names(change)
+                self._done(NAMES, PUBLISH, text, changed=True)
+            except (CloudRefused, CloudUnavailable) as error:
+                self._failed(NAMES, PUBLISH, error.message)
+            finally:
+                self._end(NAMES)
+
+        self._hands.background.start(f"{PUBLISH} {NAMES}", run)
 
     # --- one relay's bookkeeping -------------------------------------------------------------------------------------
 

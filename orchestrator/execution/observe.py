@@ -9,6 +9,7 @@ from datetime import datetime
 from statistics import median_low
 
 from orchestrator.execution.ports import CloudPort, HostsPort, HostTarget, ProbeTarget, WirePort
+from orchestrator.execution.ports_names import NO_NAMES, NamesPort
 from orchestrator.execution.targets import accepted_host_keys, host_target
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.generations import pick_standing
@@ -44,6 +45,7 @@ class Eyes:
     wire: WirePort
     at_once: bool = True
     """Hosts and wire side by side; a world in which asking takes no time needs no thread for it."""
+    names: NamesPort = NO_NAMES
 
 
 def observe_fleet(eyes: Eyes, spec: FleetSpec, record: FleetRecord, in_flight: Mapping[str, InFlight]) -> Observation:
@@ -54,12 +56,14 @@ def observe_fleet(eyes: Eyes, spec: FleetSpec, record: FleetRecord, in_flight: M
     if not eyes.at_once:
         hosts = observe_hosts(eyes.hosts, asked, spec, record)
         sightings, heights = observe_chains(eyes.wire, list_probe_targets(spec, running), record)
-        return Observation(cloud, hosts, sightings, dict(in_flight), heights)
-    with ThreadPoolExecutor(2, thread_name_prefix="look") as pool:
+        zone, answers = eyes.names.observe_zone(), eyes.names.observe_answers()
+        return Observation(cloud, hosts, sightings, dict(in_flight), heights, zone, answers)
+    with ThreadPoolExecutor(4, thread_name_prefix="look") as pool:
         chains = pool.submit(observe_chains, eyes.wire, list_probe_targets(spec, running), record)
+        reading, asking = pool.submit(eyes.names.observe_zone), pool.submit(eyes.names.observe_answers)
         hosts = observe_hosts(eyes.hosts, asked, spec, record)
         sightings, heights = chains.result()
-        return Observation(cloud, hosts, sightings, dict(in_flight), heights)
+        return Observation(cloud, hosts, sightings, dict(in_flight), heights, reading.result(), asking.result())
 
 
 def observe_chains(

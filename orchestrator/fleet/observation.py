@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint
 from orchestrator.fleet.metrics import NodeMetrics
+from orchestrator.fleet.names import NO_ANSWERS, Answers, ZoneView
 
 EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -288,3 +289,7 @@ class Observation:
     """By relay name."""
     heights: Mapping[ChainPoint, int] = field(default_factory=lambda: MappingProxyType({}))
     """Block numbers of the points asked about."""
+    zone: ZoneView | None = None
+    """What the fleet's zone has; None where nobody keeps one for this fleet."""
+    answers: Mapping[str, Answers] = field(default_factory=lambda: NO_ANSWERS)
+    """What the resolver says of the fleet's and the regions' names."""

@@ -115,6 +115,8 @@ class Evidence:
     """Relay → version that it was last known to run."""
     withdrawn: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
     """Relay that is not published → since when, if it ever was."""
+    named: frozenset[str] = frozenset()
+    """Relays that the zone had at the last look that could read it."""
 
 
 NO_EVIDENCE = Evidence()

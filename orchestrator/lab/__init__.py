@@ -7,12 +7,11 @@ What commands and tests call:
     relay_faults  tell running nodes to do wrong: files that the lab node reads, and crowds
     fleet_file    the fleet file of a lab, as text
     consumers/    nodes that bootstrap from the fleet by its names, and what they saw
-    announced     where each fleet keeps its record, for the resolver
 
 The process that is a lab (`python -m orchestrator.lab.daemon FOLDER`):
     daemon        the API, the release server, the resolver and the partners' nodes, until SIGTERM
     aws           the endpoint, put together: `cloud` behind its gate, the supervisor, the control pages
-    resolver      the names of the fleets: whom their records publish
+    resolver      answers for the names of the fleets, from the cloud's hosted zone
     control       the way behind the API: kill, isolate, cut, faults, quotas
     supervisor/   makes the machines agree with the API, and the API admit what became of them
 

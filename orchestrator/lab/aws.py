@@ -1,7 +1,7 @@
 """The lab's AWS: one server with several regions, and a machine for every instance that it says is running.
 
 `LabCloudServer` puts the parts together: moto behind the gate (`cloud.gate`), its EC2 corrected (`cloud.ec2`,
-`cloud.api`), the supervisor that makes machines, and the control pages. Nothing of it survives the process.
+`cloud.api`) and its Route 53 (`cloud.zone`), the supervisor that makes machines, and the control pages. Nothing of it survives the process.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from flask import Flask
 from moto.core.utils import convert_to_flask_response
 from moto.ec2.models import ec2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.route53.models import route53_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from orchestrator.lab.cloud.addresses import AddressAllocator
@@ -22,10 +23,11 @@ from orchestrator.lab.cloud.api import LabEC2Response
 from orchestrator.lab.cloud.ec2 import LabRegion
 from orchestrator.lab.cloud.faults import FaultBoard
 from orchestrator.lab.cloud.gate import ELASTIC_ADDRESSES, STANDARD_VCPUS, CloudGate
-from orchestrator.lab.cloud.places import LAB_REGIONS, plan_place
+from orchestrator.lab.cloud.places import HOSTED_ZONE, LAB_REGIONS, plan_place
 from orchestrator.lab.cloud.region import CloudSettings, RegionSetup
+from orchestrator.lab.cloud.zone import LabRoute53Response, LabZones
 from orchestrator.lab.control import CloudControl, ControlPages
-from orchestrator.lab.places import LAB_KEYS
+from orchestrator.lab.places import LAB_KEYS, ZONE
 from orchestrator.lab.supervisor.loop import Supervisor, SupervisorSettings
 from orchestrator.lab.supervisor.port import MachinePort
 
@@ -53,6 +55,7 @@ class LabCloudServer:
             raise RuntimeError(f"another cloud of account {account_id} runs in this process: stop it first")
         self._account_id = account_id
         faults = FaultBoard()
+        self.zones = route53_backends[account_id]["aws"] = LabZones(account_id, HOSTED_ZONE, ZONE)
         self._regions = self._make_regions(regions, allocator, faults, settings or CloudSettings(), now)
         self.supervisor = Supervisor(self._regions, machines, supervisor_settings or SupervisorSettings(), now)
         self.control = CloudControl(faults, self._regions, machines, self.supervisor)
@@ -113,6 +116,7 @@ class LabCloudServer:
         self._server.server_close()
         self.supervisor.stop()
         ec2_backends.pop(self._account_id, None)
+        route53_backends.pop(self._account_id, None)
 
 
 class _QuietHandler(MotoRequestHandler):
@@ -123,10 +127,11 @@ class _QuietHandler(MotoRequestHandler):
 
 
 def _create_app(service: Any) -> Flask:  # noqa: ANN401  # moto's own literal of some 200 names
-    """Make moto's application of a service, with the lab's answers for EC2."""
+    """Make moto's application of a service, with the lab's answers for EC2 and Route 53."""
     app = create_backend_app(service)
-    if service == "ec2":
-        answer = convert_to_flask_response(LabEC2Response.dispatch)
+    own = {"ec2": LabEC2Response, "route53": LabRoute53Response}.get(service)
+    if own is not None:
+        answer = convert_to_flask_response(own.dispatch)
         app.view_functions = dict.fromkeys(app.view_functions, answer)
     return app
 

@@ -20,7 +20,7 @@ from orchestrator.lab.machines.network import connect
 from orchestrator.lab.machines.processes import find_recorded, start_recorded
 from orchestrator.lab.places import API_PORT, NAMES_PORT, RELAY_PORT, RELEASES_PORT, PartnerPlace, partner_places
 from orchestrator.lab.releases.server import serve_releases
-from orchestrator.lab.resolver import PublishedRelays, serve_names
+from orchestrator.lab.resolver import serve_names
 from orchestrator.lab.running import READY, RELEASES, read_plan
 from orchestrator.lab.supervisor.real_machines import LabMachines, carve_cloud_ranges
 
@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
         regions=plan.regions,
     )
     releases = serve_releases(folder / RELEASES, gateway, RELEASES_PORT)
-    names = serve_names(PublishedRelays(folder, cloud.control.views).find, gateway, NAMES_PORT)
+    names = serve_names(cloud.zones.records, gateway, NAMES_PORT)
     cloud.start()
     for partner in partner_places(lab.network):
         start_partner(lab, partner, plan.network_folder)

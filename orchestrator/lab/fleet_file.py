@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from orchestrator.lab.cloud.places import LAB_REGIONS, plan_place
+from orchestrator.lab.cloud.places import HOSTED_ZONE, LAB_REGIONS, plan_place
 from orchestrator.lab.machines.layout import LABS
 from orchestrator.lab.machines.network import LabNetwork, pick_network
-from orchestrator.lab.places import RELAY_PORT, partner_places, releases_url
+from orchestrator.lab.places import NAMES_PORT, RELAY_PORT, partner_places, relays_name, releases_url
 from orchestrator.lab.releases.tarball import Release
 
 WANTED = "10.5.1"
@@ -62,6 +62,13 @@ def render_lab_fleet(
         },
         "health": {"max_tip_age": "30s", "probe_timeout": "5s"},
         "trust": {"fork_looks": 3, "return_after": "10s"},
+        "publish": {
+            "provider": "route53",
+            "zone": HOSTED_ZONE,
+            "name": relays_name(lab).rstrip("."),
+            "ttl": "5s",
+            "resolver": {"address": str(network.gateway_v4), "port": NAMES_PORT},
+        },
         "ssh": {
             "user": "admin",
             "private_key": str(LABS / lab / "id_ed25519"),

@@ -10,8 +10,22 @@ from orchestrator.fleet.observation import Observation, Verdict
 from orchestrator.planning.draining import DRAIN, list_draining
 from orchestrator.planning.estimate import estimate_time
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import Action, Deploy, Health, Hold, Phase, Plan, RelayView, Stop
-from orchestrator.planning.publishing import pick_published, why_below_floor
+from orchestrator.planning.names import plan_names
+from orchestrator.planning.plan import (
+    NAMES,
+    PUBLISH,
+    Action,
+    Deploy,
+    Health,
+    Hold,
+    NamesPlan,
+    Phase,
+    Plan,
+    RelayView,
+    Stop,
+)
+from orchestrator.planning.publishing import list_found_lately, pick_published, why_below_floor
+from orchestrator.planning.retries import why_not_retry
 from orchestrator.planning.silence import is_missed_briefly
 from orchestrator.planning.trust import Judgement, Stand
 
@@ -50,23 +64,49 @@ def assemble_plan(
     )
     published = pick_published(views, judged, look, frozen=frozen) - draining - withheld - taken
     named = {view.name for view in views}
+    names, wait = _time_names(plan_names(views, published, look), look)
     return Plan(
         relays=_sorted(_complete(view, look.seen, published) for view in views),
         actions=actions,
-        holds=holds,
+        holds=(*holds, *wait),
         warnings=(
             *_warnings(look.seen),
             *judged.warnings,
             *_dark_warnings(look.by.dark_regions),
             *_floor_warning(published, look),
+            *(names.warnings if names is not None else ()),
         ),
         out_at_most=out,
         estimate=estimate_time(actions, holds, look.spec),
         partners={name: text for name, text in _partners(look.seen, judged).items() if name not in named},
         agreed_tip=judged.agreed_tip,
-        evidence=replace(judged.evidence, published=published, withdrawn=_list_withdrawn(named, published, look)),
+        evidence=replace(
+            judged.evidence,
+            published=published,
+            withdrawn=_list_withdrawn(named, published, look),
+            named=_list_named(look),
+        ),
         sides=judged.sides,
+        names=names,
     )
+
+
+def _list_named(look: Look) -> frozenset[str]:
+    """Return whom the zone has; while it cannot be read, whom it had."""
+    zone, before = look.seen.zone, look.record.evidence.named
+    if zone is None:
+        return frozenset()
+    return before if zone.silent else zone.relays
+
+
+def _time_names(names: NamesPlan | None, look: Look) -> tuple[NamesPlan | None, tuple[Hold, ...]]:
+    """Wait with the names while their last change is under way, or has just failed."""
+    if names is None or not names.changes:
+        return names, ()
+    if NAMES in look.seen.in_flight:
+        return replace(names, changes=()), (Hold(NAMES, PUBLISH, "the names are being changed", passes=True),)
+    wait = why_not_retry(look, NAMES, PUBLISH)
+    return (names, ()) if wait is None else (replace(names, changes=()), (wait,))
 
 
 def _list_withdrawn(known: Collection[str], published: frozenset[str], look: Look) -> Mapping[str, datetime]:
@@ -77,8 +117,10 @@ def _list_withdrawn(known: Collection[str], published: frozenset[str], look: Loo
     before, cloud = look.record.evidence, look.seen.cloud
     there = {*known, *(instance.relay for instance in cloud.instances)}
     kept = {name for name in before.withdrawn if name in there or cloud.silent_regions}
-    left = (kept | before.published) - published
-    return {name: before.withdrawn.get(name, look.now) for name in sorted(left)}
+    findable = list_found_lately(look)
+    left = (kept | before.published | (findable & there)) - published
+    # Who is still in the zone, or was at the last look, has only now left it, whoever decided that and when.
+    return {name: look.now if name in findable else before.withdrawn.get(name, look.now) for name in sorted(left)}
 
 
 def _show_draining(view: RelayView, steps: Sequence[Action | Hold]) -> RelayView:

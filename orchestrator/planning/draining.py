@@ -8,7 +8,9 @@ from datetime import datetime
 from orchestrator.fleet.address import plain_address
 from orchestrator.fleet.observation import HostFacts, HostView, Verdict
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import DISTURBING, Action, Deploy, Hold, Stop
+from orchestrator.planning.plan import DISTURBING, NAMES, PUBLISH, Action, Deploy, Hold, Stop
+from orchestrator.planning.publishing import list_found_lately
+from orchestrator.planning.retries import why_not_retry
 
 DRAIN = "drain"
 """What a hold is called that keeps a relay out of the names until it may be stopped."""
@@ -20,13 +22,17 @@ def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look, named_by
     `named_by` are the addresses of the relays whose topology names it: those hold on to it until it stops, and are not waited for.
     """
     policy = look.spec.rollout
-    since = find_out_since(relay, look)
-    if policy.drain_time is None or (since is None and relay not in look.record.evidence.published):
+    since, zone = find_out_since(relay, look), look.seen.zone
+    if policy.drain_time is None or (since is None and relay not in list_found_lately(look)):
         return None
-    if since is None:
+    if zone is not None and zone.silent:
         return Hold(
-            relay, DRAIN, f"{what}; leaves the names for {policy.drain_time.total_seconds():.0f} s first", passes=True
+            relay, DRAIN, f"{what}; it may still be in the names, which cannot be read: {zone.silent}", passes=True
         )
+    if since is None:
+        stuck = why_not_retry(look, NAMES, PUBLISH)
+        because = f"{what}; leaves the names for {policy.drain_time.total_seconds():.0f} s first"
+        return Hold(relay, DRAIN, because, passes=stuck is None or stuck.passes)
     drained = look.now - since
     if drained < policy.drain_time:
         seconds = f"{drained.total_seconds():.0f} of {policy.drain_time.total_seconds():.0f} s"
@@ -45,7 +51,7 @@ def find_out_since(relay: str, look: Look) -> datetime | None:
     Who was let back drains anew, although a controller may have died before it noted that the relay no longer does.
     """
     evidence = look.record.evidence
-    if relay in evidence.published:
+    if relay in list_found_lately(look):
         return None
     return look.record.rollout.draining.get(relay, evidence.withdrawn.get(relay))
 

@@ -9,10 +9,16 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.names import NameChange, NameRecord
 from orchestrator.fleet.observation import ElasticAddress, Instance, Volume
 from orchestrator.fleet.record import NO_EVIDENCE, Evidence
 from orchestrator.planning.rollout_view import RolloutView
 from orchestrator.rendering.values import ChangeClass, RenderedRelay
+
+NAMES = "names"
+"""In the place of a relay: what is done to the names of them all."""
+
+PUBLISH = "publish"
 
 DISTURBING = ("deploy", "stop")
 """Intents whose relay counts as out from the moment they were started."""
@@ -197,6 +203,16 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class NamesPlan:
+    """What the names are to be, and the way there."""
+
+    wanted: tuple[NameRecord, ...]
+    changes: tuple[NameChange, ...] = ()
+    """In this order; one, unless so much changes that it does not fit."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One look's decision."""
 
@@ -218,8 +234,15 @@ class Plan:
     """The sides of a chain that is split, largest first; empty while it is not."""
     rollout: RolloutView | None = None
     """How far the rollout is; None if nothing was found out about it (everything is held)."""
+    names: NamesPlan | None = None
+    """What becomes of the names; None for a fleet that has none."""
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether this plan starts nothing."""
-        return not self.actions
+        return not self.actions and not self.changes_names
+
+    @property
+    def changes_names(self) -> bool:
+        """Whether this plan changes who can be found."""
+        return self.names is not None and bool(self.names.changes)

@@ -2,7 +2,8 @@
 
 A relay comes in only when it serves and is seen to agree with the others. It goes out at once on proof: a fork, another network,
 death, a region that is dark, or because it leaves. Lack of evidence (stale, saturated, silent) takes it out only as far as the
-floor allows: consumers are better served by a relay that may be fine than by none.
+floor allows: consumers are better served by a relay that may be fine than by none. That the cloud does not answer for a region is
+no evidence against its relays at all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TRUSTED = (Stand.AGREES, Stand.LAGS)
 
 def pick_published(views: Sequence[RelayView], judged: Judgement, look: Look, *, frozen: bool) -> frozenset[str]:
     """Return the names to publish. `frozen`: nobody comes or goes without proof."""
-    before = look.record.evidence.published
+    before = list_findable(look)
     wanted = [view for view in views if not view.retiring]
     there = [view for view in wanted if view.region not in look.by.dark_regions]
     stands = {name: verdict.stand for name, verdict in judged.verdicts.items()}
@@ -36,9 +37,23 @@ def pick_published(views: Sequence[RelayView], judged: Judgement, look: Look, *,
     doubtful = [view for view in there if view.name in before and view.phase in DOUBTFUL]
     if frozen:
         return (serving & before) | frozenset(view.name for view in doubtful)
+    # Who cannot be asked because the cloud does not say where it is has done nothing wrong.
+    serving |= frozenset(view.name for view in doubtful if view.region in look.seen.cloud.silent_regions)
+    doubtful = [view for view in doubtful if view.name not in serving]
     lacking = count_floor(len(wanted), look.spec) - len(serving)
     best_first = sorted(doubtful, key=lambda view: (_doubt(view, stands.get(view.name), look), view.name))
     return serving | frozenset(view.name for view in best_first[: max(lacking, 0)])
+
+
+def list_findable(look: Look) -> frozenset[str]:
+    """Name whom consumers could find until now: those published last, and those that the zone has, whoever wrote them there."""
+    zone = look.seen.zone
+    return look.record.evidence.published | (zone.relays if zone is not None else frozenset())
+
+
+def list_found_lately(look: Look) -> frozenset[str]:
+    """Name whom consumers could find until this look, or until the one before it: when in between somebody left is not known."""
+    return list_findable(look) | (look.record.evidence.named if look.seen.zone is not None else frozenset())
 
 
 def count_floor(wanted: int, spec: FleetSpec) -> int:

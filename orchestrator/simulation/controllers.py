@@ -23,7 +23,7 @@ from orchestrator.simulation.cloud import SimulatedCloud
 from orchestrator.simulation.glance import Glance
 from orchestrator.simulation.machines import SimulatedDeath, SimulatedHost
 from orchestrator.simulation.oracle import Oracle
-from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedWire
+from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedNames, SimulatedWire
 from orchestrator.simulation.rehearsal import AUTHORIZED_KEY
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import VirtualBackground
@@ -197,9 +197,10 @@ class Controller:
         partners = [partner.name for partner in spec.partners]
         wire = SimulatedWire(world, partners, spec.network.magic, spec.health.max_tip_age)
         self.background = MortalBackground(world, self.oracle, self.durations, lambda: self.token)
-        self._eyes = Eyes(cloud, hosts, WatchedWire(wire, self.oracle.note_look), at_once=False)
         store: Any = self.store
-        self._hands = Hands(cloud, hosts, store, world.clock, SimulatedKeys(), self.background)
+        names = SimulatedNames(world, store.publish, kept=spec.publish.provider != "none")
+        self._eyes = Eyes(cloud, hosts, WatchedWire(wire, self.oracle.note_look), at_once=False, names=names)
+        self._hands = Hands(cloud, hosts, store, world.clock, SimulatedKeys(), self.background, names)
 
     def apply(self) -> tuple[Ending, Round]:
         """Do what `apply` does, from taking the lease to settling; giving the lease back is `leave`'s."""

@@ -125,6 +125,7 @@ class _Drill:
 
     def _controller(self, wanted: Wanted) -> Controller:
         store = MortalStore(self._store)
+        self._store.names_kept = wanted.spec.publish.provider != "none"
         return Controller("rehearsal", wanted, self._world, self._oracle, store, self._duration, self._hear)
 
     def _list_breaches(self, ended: str) -> list[str]:

@@ -97,6 +97,10 @@ class Faults:
     """Relay or partner → what its probe says, whatever is true; NOT_ASKED for a probe that is missing."""
     old_lists: timedelta = timedelta()
     """The cloud lists what it listed up to this long ago."""
+    zone_silent: bool = False
+    """The zone of the names cannot be read."""
+    zone_refuses: bool = False
+    """The zone of the names cannot be changed."""
     slow_work: float = 1.0
     """Works take this many times as long."""
     bad_releases: dict[str, ReleaseFault] = field(default_factory=dict)

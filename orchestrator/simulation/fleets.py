@@ -72,13 +72,15 @@ class FleetFile:
     image: str = IMAGES[0]
     instance_type: str = TYPES[0]
     policy: Policy = Policy()
+    names: bool = False
+    """Whether a zone is kept for it."""
 
     def __str__(self) -> str:
         where = ", ".join(f"{region} {count}" for region, count in self.counts)
         return (
             f"{where}; release {self.release}, soft limit {self.soft_limit}; may be out: {self.max_unavailable}, "
             f"{self.max_unavailable_per_region} a region; {self.partners} partners; {self.image} on {self.instance_type}; "
-            f"{self.policy}"
+            f"{self.policy}{'; in the names' if self.names else ''}"
         )
 
 
@@ -95,6 +97,7 @@ def random_fleet(random: Random) -> FleetFile:
         replace_after=random.choice((300, 1800)),
         partners=random.choice((2, 2, 3)),
         policy=_random_policy(random),
+        names=random.choice((False, True)),
     )
 
 
@@ -227,6 +230,9 @@ def _make_spec(file: FleetFile) -> FleetSpec:
                 "drain_time": _seconds(policy.drain_time),
                 "drain_deadline": _seconds(policy.drain_deadline),
             },
+            "publish": {"provider": "route53", "zone": "ZSIMULATED", "name": f"relays.{FLEET}.example", "ttl": "5s"}
+            if file.names
+            else {},
             "controller": {"look_every": f"{file.look_every}s"},
             "ssh": {"allowed_from": ("192.0.2.0/24",)},
         }

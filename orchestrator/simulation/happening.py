@@ -43,8 +43,8 @@ def _break(step: Break, world: World) -> None:
             faults.old_lists = OLD_LISTS
         case "slow_work":
             faults.slow_work = SLOW_WORK
-        case "ansible_never_runs":
-            faults.ansible_never_runs = True
+        case "ansible_never_runs" | "zone_silent" | "zone_refuses":
+            setattr(faults, step.fault, True)
         case fault if fault.startswith("lost_during "):
             faults.lost_during.add((fault.removeprefix("lost_during "), name))
         case fault:
@@ -64,8 +64,8 @@ def _mend(step: Mend, world: World) -> None:
             faults.old_lists = timedelta()
         case "slow_work":
             faults.slow_work = 1.0
-        case "ansible_never_runs":
-            faults.ansible_never_runs = False
+        case "ansible_never_runs" | "zone_silent" | "zone_refuses":
+            setattr(faults, step.fault, False)
         case fault if fault.startswith("lost_during "):
             faults.lost_during.discard((fault.removeprefix("lost_during "), name))
         case fault:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from orchestrator.execution.cycle import Ending
+from orchestrator.fleet.names import Routing
 from orchestrator.fleet.record import Pin
 from orchestrator.fleet.rollout import RolloutState, Verb
 from orchestrator.rendering.values import Templates
@@ -244,4 +245,11 @@ class _Play(Stage):
         # A launch that was never answered is repeated, key and all, should it ever be needed again.
         locked = [i.token for i in self._store.load().intents if i.request_json and (i.instance_id or i.refused)]
         kept = [f"{token} keeps a one-time key in the store" for token in locked]
-        return [*find_leftovers(self._world, wanted), *(f"{relay} does not serve" for relay in lacking), *kept]
+        named = {key[2] for key, record in self._world.zone.items() if record.routing is Routing.MULTIVALUE}
+        unlike = sorted(named ^ wanted.keys()) if self._file.names else []
+        return [
+            *find_leftovers(self._world, wanted),
+            *(f"{relay} does not serve" for relay in lacking),
+            *kept,
+            *(f"{relay} is {'still' if relay in named else 'not'} in the names" for relay in unlike),
+        ]

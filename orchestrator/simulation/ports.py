@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from orchestrator.errors import AnsibleNeverRan
+from orchestrator.errors import AnsibleNeverRan, CloudUnavailable
 from orchestrator.execution.ports import (
     HostDone,
     HostFailed,
@@ -19,6 +19,7 @@ from orchestrator.execution.ports import (
     ProbeTarget,
 )
 from orchestrator.fleet.chain import ChainPoint
+from orchestrator.fleet.names import NO_ANSWERS, Answers, NameChange, Routing, ZoneView
 from orchestrator.fleet.observation import (
     HostView,
     Sighting,
@@ -235,3 +236,39 @@ def _soft_limit(config: str) -> str:
 def _named_addresses(topology: str) -> frozenset[str]:
     groups = json.loads(topology)["localRoots"]
     return frozenset(point["address"] for group in groups for point in group["accessPoints"])
+
+
+class SimulatedNames:
+    """The zone of a simulated world. Consumers find whom it has; without a provider they find whom the record publishes."""
+
+    def __init__(self, world: World, publish: Callable[[frozenset[str]], None], *, kept: bool) -> None:
+        self._world = world
+        self._publish = publish
+        self._kept = kept
+
+    def observe_zone(self) -> ZoneView | None:
+        """Read the zone."""
+        if not self._kept:
+            return None
+        if self._world.faults.zone_silent:
+            return ZoneView(silent="simulated outage")
+        return ZoneView(tuple(self._world.zone[key] for key in sorted(self._world.zone)))
+
+    def observe_answers(self) -> Mapping[str, Answers]:
+        """Ask nobody: what a resolver remembers is not simulated."""
+        return NO_ANSWERS
+
+    def save_names(self, change: NameChange) -> None:
+        """Make a change, all of it or nothing."""
+        world = self._world
+        if world.faults.zone_refuses:
+            raise CloudUnavailable("simulated: the zone cannot be changed")
+        zone = world.zone
+        wrong = [r for r in change.delete if zone.get(r.key) != r]
+        after = {key: record for key, record in zone.items() if record not in change.delete}
+        wrong += [record for record in change.create if record.key in after]
+        if wrong:
+            raise CloudUnavailable(f"simulated: {wrong[0].key} is not as it was seen")
+        world.zone = after | {record.key: record for record in change.create}
+        found = (record.set_id for record in world.zone.values() if record.routing is Routing.MULTIVALUE)
+        self._publish(frozenset(found))

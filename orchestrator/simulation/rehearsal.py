@@ -12,7 +12,7 @@ from orchestrator.execution.observe import Eyes
 from orchestrator.fleet.observation import InFlight
 from orchestrator.planning.look import Wanted
 from orchestrator.simulation.cloud import SimulatedCloud
-from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedWire
+from orchestrator.simulation.ports import SimulatedHosts, SimulatedKeys, SimulatedNames, SimulatedWire
 from orchestrator.simulation.store import MemoryStore
 from orchestrator.simulation.time import BEGINNING, VirtualBackground, VirtualClock
 from orchestrator.simulation.world import World
@@ -62,8 +62,10 @@ class Rehearsal:
         partners = [partner.name for partner in spec.partners]
         wire = SimulatedWire(self.world, partners, spec.network.magic, spec.health.max_tip_age)
         background = VirtualBackground(clock, self._duration)
-        return Eyes(cloud, hosts, wire, at_once=False), Hands(
-            cloud, hosts, self.store, clock, SimulatedKeys(), background
+        self.store.names_kept = spec.publish.provider != "none"
+        names = SimulatedNames(self.world, self.store.publish, kept=self.store.names_kept)
+        return Eyes(cloud, hosts, wire, at_once=False, names=names), Hands(
+            cloud, hosts, self.store, clock, SimulatedKeys(), background, names
         )
 
     def _duration(self, name: str) -> timedelta:

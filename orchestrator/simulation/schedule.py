@@ -146,7 +146,7 @@ ON_PARTNERS = ("hanging", "fork", "stall")
 
 ON_REGIONS = ("silent_regions", "cut_regions", "launches_refused", "no_capacity")
 
-ON_ALL = ("old_lists", "slow_work", "ansible_never_runs")
+ON_ALL = ("old_lists", "slow_work", "ansible_never_runs", "zone_silent", "zone_refuses")
 
 
 def make_schedule(seed: int, steps: int) -> Schedule:

@@ -62,6 +62,7 @@ class Stage:
         store = MortalStore(self._store)
         wanted = make_wanted(self._file, self._templates)
         holder = f"controller {self._controllers}"
+        self._store.names_kept = self._file.names
         controller = Controller(holder, wanted, self._world, self._oracle, store, self._duration, self._hear)
         controller.looks_first = self._controllers % LOOKS_FIRST == 0
         self._controller = controller

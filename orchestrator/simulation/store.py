@@ -49,7 +49,7 @@ class MemoryRevisions:
 
 
 class MemoryStore:
-    """A StorePort without a disk. What it says is published, consumers find: it publishes that as well."""
+    """A StorePort without a disk. Where a fleet's names are in no zone, consumers find whom it says: `publish` tells them."""
 
     def __init__(
         self,
@@ -57,7 +57,9 @@ class MemoryStore:
         store_id: str = "simulated",
         publish: Callable[[frozenset[str]], None] = publish_nowhere,
     ) -> None:
-        self._publish = publish
+        self.publish = publish
+        self.names_kept = False
+        """Whether a zone has the names, and what is saved here tells nobody."""
         self.revisions = MemoryRevisions()
         self._record = FleetRecord(store_id, fleet, None)
         self._lease: Lease | None = None
@@ -111,7 +113,8 @@ class MemoryStore:
         if self._record.evidence != before:
             return False
         self._record = replace(self._record, evidence=evidence)
-        self._publish(evidence.published)
+        if not self.names_kept:
+            self.publish(evidence.published)
         return True
 
     def save_pin(self, pin: Pin | None) -> None:

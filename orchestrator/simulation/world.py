@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchestrator.fleet.metrics import NodeMetrics
+from orchestrator.fleet.names import NameRecord
 from orchestrator.fleet.observation import HostFacts, UnitState
 from orchestrator.simulation.chain import Branch, SimulatedChain
 from orchestrator.simulation.faults import MOST_STARTS, RESTART_AFTER, ReleaseFault
@@ -38,6 +39,8 @@ class World(Machines):
     """Relays whose chain is what a bad release made of it."""
     published: frozenset[str] = frozenset()
     """Relays that consumers find."""
+    zone: dict[tuple[str, str, str], NameRecord] = field(default_factory=dict)
+    """Record sets of the fleet's names, by their keys."""
 
     # --- what is so --------------------------------------------------------------------------------------------------
 

@@ -121,6 +121,11 @@ Subnet = Annotated[
     StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$"),
     _expected("a subnet such as subnet-0123456789abcdef0"),
 ]
+HostedZone = Annotated[
+    str,
+    StringConstraints(pattern=r"^Z[0-9A-Z]{3,31}$"),
+    _expected("the id of a hosted zone such as Z0123456789ABCDEFGHIJ"),
+]
 UserName = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$"),

@@ -233,6 +233,12 @@ class FleetSpec(Model):
         """Return sha256 of an archive → version, of all known releases."""
         return {build.sha256: version for version, builds in self.releases.items() for build in builds.values()}
 
+    def list_published_names(self) -> tuple[AccessPointSpec, ...]:
+        """Return the names that consumers are given, with the port: those that the file lists, else the fleet's own."""
+        if self.publish.names or self.publish.name is None:
+            return self.publish.names
+        return (AccessPointSpec(address=self.publish.name, port=self.ports.relay),)
+
     def relay_numbers(self, region: str) -> tuple[int, ...]:
         """Return the numbers of the relays a region wants: 1 to its count, or those of its hosts that stay."""
         wanted = self.regions[region]

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.spec import rules, rules_regions, rules_rollout
+from orchestrator.spec import rules, rules_publish, rules_regions, rules_rollout
 from orchestrator.spec.document import Document, read_document
 from orchestrator.spec.expectations import explain, explain_blank
 from orchestrator.spec.findings import Finding, Path, render_findings, render_path
 from orchestrator.spec.model import FleetSpec
 from orchestrator.spec.section import Section, mark_invalid
 
-RULES = (*rules.RULES, *rules_regions.RULES, *rules_rollout.RULES)
+RULES = (*rules.RULES, *rules_regions.RULES, *rules_rollout.RULES, *rules_publish.RULES)
 
 
 @dataclass(frozen=True, slots=True)

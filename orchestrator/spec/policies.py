@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestrator.spec.base import AccessPointSpec, Model
-from orchestrator.spec.fields import Duration, Share, count_share
+from orchestrator.spec.fields import Duration, Host, HostedZone, Port, Share, count_share
 
 
 class RolloutSpec(Model):
@@ -84,10 +84,29 @@ class TrustSpec(Model):
     """A quarantined relay comes back after having agreed with the others for this long."""
 
 
+class ResolverSpec(Model):
+    """A resolver to ask what consumers would be told."""
+
+    address: Host
+    """Its address."""
+    port: Port = 53
+    """Its port."""
+
+
 class PublishSpec(Model):
     """Under which names consumers find this fleet, and how few relays may be left to find."""
 
+    provider: Literal["none", "route53"] = "none"
+    """route53: the records are kept in a hosted zone; none: `genesis-fleet names` prints what to enter elsewhere."""
+    zone: HostedZone | None = None
+    """Id of the hosted zone (route53); it exists already, and records of others in it are never touched."""
+    name: Host | None = None
+    """Name of the fleet, such as relays.example.org; its regions and relays have names below it."""
+    ttl: Duration = timedelta(seconds=60)
+    """How long an answer may be remembered; a relay that leaves is waited for at least as long."""
+    resolver: ResolverSpec | None = None
+    """Whom to ask what consumers are told; absent: this machine's own resolver."""
     names: tuple[AccessPointSpec, ...] = ()
-    """DNS names of the fleet as a whole; without any, consumers are given the relays' addresses."""
+    """DNS names of the fleet as a whole, given to consumers; without any: `name`, and without that the relays' addresses."""
     floor_percent: Annotated[int, Field(ge=0, le=100)] = 50
     """Lack of evidence never takes the published set below this share of the wanted relays."""

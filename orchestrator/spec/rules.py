@@ -1,7 +1,8 @@
 """Rules that need several fields of a fleet file: network, releases, limits, ports, sources of blocks, access.
 
 Each rule looks at the valid parts only (see `section.py`) and yields what is wrong. Rules about regions and hosts are in
-`rules_regions.py`, those about rollouts in `rules_rollout.py`; what needs other files is in `network.py`.
+`rules_regions.py`, those about rollouts in `rules_rollout.py`, about names in `rules_publish.py`; what needs other files is in
+`network.py`.
 """
 
 from __future__ import annotations

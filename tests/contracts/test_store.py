@@ -148,6 +148,7 @@ def evidence() -> Evidence:
         quarantines={"r3": Quarantine("r3", NOW, "forked at slot 80"), "r4": Quarantine("r4", NOW, "magic", NOW)},
         published=frozenset({"r1", "r2"}),
         withdrawn={"r3": NOW},
+        named=frozenset({"r2"}),
     )
 
 

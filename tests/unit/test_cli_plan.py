@@ -121,6 +121,7 @@ def test_json_names_every_relay_in_full_whatever_the_words_abbreviate(empty: Rou
     assert {action["action"] for action in document["actions"]} == {"launch"}
     assert document.keys() == {
         "relays", "summary", "rollout", "actions", "holds", "refusals", "out_at_most", "estimate_seconds",
+        "names",
     }  # fmt: skip
 
 

@@ -18,10 +18,12 @@ from orchestrator.planning.plan import Health, Phase, Plan, RelayView
 from orchestrator.rendering.consumer import ConsumerKind
 from orchestrator.rendering.values import AccessPoint
 from orchestrator.spec.load import parse_fleet
+from orchestrator.spec.model import FleetSpec
+from orchestrator.spec.policies import PublishSpec
 from tests.command_line import LAB_FLEET, Run, make_run
 from tests.topology_texts import NEW_SNAPSHOT, OLD_SNAPSHOT, topology, with_group, with_snapshot
 
-NAMES = "publish: {names: [{address: backbone.demo.example}]}\n"
+NAMES = "  names: [{address: backbone.demo.example}]\n"
 LAB_MAGIC = 4242
 
 
@@ -159,13 +161,15 @@ def fleet(tmp_path: Path) -> Path:
     return write_named_fleet(tmp_path / "fleet", NAMES)
 
 
-def write_named_fleet(folder: Path, further: str, snapshot: dict[str, Any] | None = None) -> Path:
+def write_named_fleet(folder: Path, names: str, snapshot: dict[str, Any] | None = None) -> Path:
     shutil.copytree(LAB_FLEET.parent / "network", folder / "network")
+    further = ""
     if snapshot is not None:
         write(folder / "network" / "snapshot.json", snapshot | {"NetworkMagic": LAB_MAGIC})
-        further += "topology: {peer_snapshot: snapshot.json, use_ledger_after_slot: 0}\n"
+        further = "topology: {peer_snapshot: snapshot.json, use_ledger_after_slot: 0}\n"
     path = folder / "fleet.yaml"
-    path.write_text(LAB_FLEET.read_text(encoding="utf-8") + further, encoding="utf-8")
+    text = LAB_FLEET.read_text(encoding="utf-8").replace("publish:\n", f"publish:\n{names}")
+    path.write_text(text + further, encoding="utf-8")
     return path
 
 
@@ -259,7 +263,7 @@ def test_a_node_that_is_too_old_for_bootstrap_peers_is_refused(run: Run, fleet: 
 
 
 def test_the_fleet_is_asked_only_for_what_is_not_known(fleet: Path, tmp_path: Path) -> None:
-    named, nameless = parse_fleet(fleet), parse_fleet(LAB_FLEET)
+    named, nameless = parse_fleet(fleet), nameless_fleet()
     asks = {
         (kind, spec is named, slot is not None): needs_a_look(kind, spec, slot)
         for kind in ConsumerKind
@@ -273,6 +277,10 @@ def test_the_fleet_is_asked_only_for_what_is_not_known(fleet: Path, tmp_path: Pa
     }
 
 
+def nameless_fleet() -> FleetSpec:
+    return parse_fleet(LAB_FLEET).model_copy(update={"publish": PublishSpec()})
+
+
 def view(name: str, address: str | None, *, published: bool) -> RelayView:
     return RelayView(name, "eu", Phase.SERVING, Health.HEALTHY, "", address=address, published=published)
 
@@ -282,7 +290,7 @@ def plan(*relays: RelayView, agreed_tip: ChainPoint | None = None) -> Plan:
 
 
 def test_without_names_consumers_are_given_the_addresses_of_published_relays() -> None:
-    spec = parse_fleet(LAB_FLEET)
+    spec = nameless_fleet()
     relays = (
         view("one", "192.0.2.1", published=True),
         view("two", "192.0.2.2", published=False),
@@ -296,9 +304,13 @@ def test_without_names_consumers_are_given_the_addresses_of_published_relays() -
     )
 
 
+def test_a_fleet_with_one_name_is_found_by_it() -> None:
+    assert pick_bootstrap(parse_fleet(LAB_FLEET), None)[0] == AccessPoint("relays.demo.lab", 3001)
+
+
 def test_partners_alone_are_not_passed_off_as_this_fleet() -> None:
     with pytest.raises(FleetError, match="none of its relays is published"):
-        pick_bootstrap(parse_fleet(LAB_FLEET), plan(view("two", "192.0.2.2", published=False)))
+        pick_bootstrap(nameless_fleet(), plan(view("two", "192.0.2.2", published=False)))
 
 
 def test_the_agreed_slot_is_that_of_the_agreed_tip() -> None:

@@ -1,163 +1,81 @@
-"""The lab's names: what the resolver answers from a controller's record, and what one consumer makes of the answers."""
+"""The lab's names: what the resolver answers from the zone, and what one consumer makes of the answers."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import stat
-from collections.abc import Iterator
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 
 import pytest
 from dnslib import RCODE, DNSRecord
 
-from orchestrator.adapters.store import Store, open_store
-from orchestrator.errors import StoreRefused
-from orchestrator.fleet.record import Evidence
-from orchestrator.lab.announced import announce_fleet, find_store
-from orchestrator.lab.cloud.instances import InstanceView
+from orchestrator.lab.cloud.zone import ZoneRecord
 from orchestrator.lab.consumers.lookup import ask_names
 from orchestrator.lab.consumers.names import AddressBook, Answer, NamesUnanswered
 from orchestrator.lab.places import relays_name
-from orchestrator.lab.resolver import Published, PublishedRelays, answer, locate, serve_names
+from orchestrator.lab.resolver import answer, serve_names
 
 CHANCE = random.Random(1)
 
 
-def an_instance(
-    relay: str, address: str, *, region: str = "eu-1", generation: int = 1, state: str = "running", fleet: str = "demo"
-) -> InstanceView:
-    tags = {
-        "genesis-fleet:fleet": fleet,
-        "genesis-fleet:relay": relay,
-        "genesis-fleet:generation": str(generation),
-    }
-    addresses = (IPv4Address("10.64.0.9"), IPv4Address(address), IPv6Address("fd00::1"))
-    return InstanceView(
-        instance_id=f"i-{relay}-{generation}",
-        region=region,
-        zone=f"{region}a",
-        state=state,
-        name=relay,
-        image_id="ami-1",
-        instance_type="t3.small",
-        user_data=b"",
-        addresses=addresses,
-        volumes=(),
-        machine_wanted=True,
-        launch_fails=False,
-        isolated=False,
-        reboot_asked=False,
-        health="ok",
-        tags=tuple(sorted(tags.items())),
-    )
-
-
-def publish(store: Store, *relays: str) -> None:
-    store.save_evidence(Evidence(published=frozenset(relays)), store.load().evidence)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    store = open_store(url, "demo")
-    announce_fleet(tmp_path, "demo", url)
-    yield store
-    store.close()
-
-
-class Clock:
-    """Seconds that pass only when told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def addresses_of(found: tuple[Published, ...] | None) -> set[str]:
-    assert found is not None
-    return {str(relay.address) for relay in found}
-
-
-def test_the_names_follow_the_record_within_a_second(store: Store, tmp_path: Path) -> None:
-    instances = [an_instance("demo-eu-1-01", "10.64.128.1"), an_instance("demo-eu-1-02", "10.64.128.2")]
-    clock = Clock()
-    relays = PublishedRelays(tmp_path, lambda: instances, clock)
-    publish(store, "demo-eu-1-01")
-    assert addresses_of(relays.find("demo")) == {"10.64.128.1"}
-    publish(store, "demo-eu-1-02")
-    clock.seconds += 1
-    assert addresses_of(relays.find("demo")) == {"10.64.128.2"}
-
-
-def test_the_names_follow_a_relay_to_a_new_address_at_once(store: Store, tmp_path: Path) -> None:
-    instances = [an_instance("demo-eu-1-01", "10.64.128.1")]
-    relays = PublishedRelays(tmp_path, lambda: instances, Clock())
-    publish(store, "demo-eu-1-01")
-    assert addresses_of(relays.find("demo")) == {"10.64.128.1"}
-    instances[:] = [
-        an_instance("demo-eu-1-01", "10.64.128.1", state="terminated"),
-        an_instance("demo-eu-1-01", "10.64.128.7", generation=2),
+def a_fleet(region: str, *numbers: int) -> list[ZoneRecord]:
+    """The records of a region's relays, as a controller makes them."""
+    name = f"{region}.relays.demo.lab"
+    relays = [
+        ZoneRecord(name, "A", (f"10.64.128.{n}",), 5, set_id=f"demo-{region}-{n:02d}", multivalue=True) for n in numbers
     ]
-    assert addresses_of(relays.find("demo")) == {"10.64.128.7"}
+    return [*relays, ZoneRecord("relays.demo.lab", "A", set_id=region, region=region, alias=name)]
 
 
-def test_of_two_instances_of_a_relay_the_newer_generation_is_meant() -> None:
-    both = [an_instance("r", "10.64.128.2", generation=2), an_instance("r", "10.64.128.1")]
-    assert locate(both, "demo")["r"].address == IPv4Address("10.64.128.2")
-
-
-def test_instances_of_another_fleet_are_not_in_the_names() -> None:
-    assert not locate([an_instance("r", "10.64.128.1", fleet="other")], "demo")
-
-
-def test_a_fleet_that_nobody_announced_has_no_names(tmp_path: Path) -> None:
-    relays = PublishedRelays(tmp_path, list, Clock())
-    assert relays.find("demo") is None
-    assert relays.find("../demo") is None
-
-
-def test_only_its_owner_can_read_what_was_announced(tmp_path: Path) -> None:
-    announce_fleet(tmp_path, "demo", "postgresql://user:secret@host/db")
-    (file,) = (tmp_path / "fleets").iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert find_store(tmp_path, "demo") == "postgresql://user:secret@host/db"
-
-
-RELAYS = tuple(
-    Published(region, IPv4Address(f"10.64.128.{number}"))
-    for number, region in enumerate(["eu-1"] * 10 + ["us-1"] * 2, start=1)
-)
+ZONE = [
+    *a_fleet("eu-1", *range(1, 11)),
+    *a_fleet("us-1", 11, 12),
+    ZoneRecord("_genesis-fleet.relays.demo.lab", "TXT", ('"heritage=genesis-fleet,fleet=demo"',), 5),
+    ZoneRecord("demo-us-1-11.relays.demo.lab", "A", ("10.64.128.11",), 5),
+]
 
 
 def ask(name: str, kind: str = "A") -> DNSRecord:
-    find = {"demo": RELAYS, "empty": ()}.get
-    return answer(DNSRecord.question(name, kind), find, CHANCE)
+    return answer(DNSRecord.question(name, kind), lambda: ZONE, CHANCE)
+
+
+def addresses(reply: DNSRecord) -> set[str]:
+    return {str(record.rdata) for record in reply.rr}
 
 
 def test_at_most_eight_answers_are_given_another_choice_each_time_with_a_short_life() -> None:
-    replies = [ask("relays.demo.lab") for _ in range(20)]
+    replies = [ask(relays_name("demo", "eu-1")) for _ in range(20)]
     assert {len(reply.rr) for reply in replies} == {8}
     assert {record.ttl for reply in replies for record in reply.rr} == {5}
-    assert {str(r.rdata) for reply in replies for r in reply.rr} == {str(relay.address) for relay in RELAYS}
+    assert set.union(*map(addresses, replies)) == {f"10.64.128.{n}" for n in range(1, 11)}
 
 
-def test_a_region_s_name_has_its_own_relays_alone() -> None:
-    reply = ask(relays_name("demo", "us-1"))
-    assert {str(record.rdata) for record in reply.rr} == {"10.64.128.11", "10.64.128.12"}
+def test_the_fleet_s_name_gives_the_relays_of_one_region_and_of_each_in_turn() -> None:
+    found = [addresses(ask("RELAYS.demo.LAB")) for _ in range(40)]
+    american = {"10.64.128.11", "10.64.128.12"}
+    assert american in found
+    assert all(each == american or not each & american for each in found)
+
+
+def test_a_region_that_publishes_nobody_is_not_answered_with() -> None:
+    gone = [record for record in ZONE if "eu-1" not in (record.region, record.name.partition(".")[0])]
+    replies = [answer(DNSRecord.question("relays.demo.lab"), lambda: gone, CHANCE) for _ in range(20)]
+    assert set.union(*map(addresses, replies)) == {"10.64.128.11", "10.64.128.12"}
+
+
+def test_a_relay_and_an_owner_s_text_have_names_of_their_own() -> None:
+    assert addresses(ask("demo-us-1-11.relays.demo.lab")) == {"10.64.128.11"}
+    (text,) = ask("_genesis-fleet.relays.demo.lab", "TXT").rr
+    assert str(text.rdata) == '"heritage=genesis-fleet,fleet=demo"'
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "code"),
     [
         ("relays.nobody.lab", "A", "NXDOMAIN"),
-        ("relays.empty.lab", "A", "NOERROR"),
-        ("RELAYS.empty.LAB", "A", "NOERROR"),
+        ("demo.lab", "A", "NOERROR"),
         ("relays.demo.lab", "AAAA", "NOERROR"),
+        ("relays.demo.lab", "MX", "NOERROR"),
         ("relays.demo.example", "A", "REFUSED"),
         ("example.org", "A", "REFUSED"),
     ],
@@ -168,21 +86,13 @@ def test_other_questions_get_no_address(name: str, kind: str, code: str) -> None
     assert reply.rr == []
 
 
-def test_a_record_that_cannot_be_read_says_nothing_about_any_relay() -> None:
-    def refuse(_: str) -> None:
-        raise StoreRefused("locked")
-
-    reply = answer(DNSRecord.question("relays.demo.lab"), refuse, CHANCE)
-    assert RCODE.get(reply.header.rcode) == "SERVFAIL"
-
-
 def test_a_question_over_the_wire_gets_addresses_and_their_life() -> None:
-    server = serve_names({"demo": RELAYS[-2:]}.get, "127.0.0.1")
+    server = serve_names(lambda: ZONE, "127.0.0.1")
     try:
         got = asyncio.run(ask_names("127.0.0.1", server.port, "us-1.relays.demo.lab."))
         assert set(got.addresses) == {"10.64.128.11", "10.64.128.12"}
         assert got.time_to_live == timedelta(seconds=5)
-        for name, said in (("relays.nobody.lab.", "NXDOMAIN"), ("eu-1.relays.demo.lab.", "has no addresses")):
+        for name, said in (("relays.nobody.lab.", "NXDOMAIN"), ("demo.lab.", "has no addresses")):
             with pytest.raises(NamesUnanswered, match=said):
                 asyncio.run(ask_names("127.0.0.1", server.port, name))
     finally:
@@ -190,7 +100,7 @@ def test_a_question_over_the_wire_gets_addresses_and_their_life() -> None:
 
 
 def test_a_resolver_that_is_not_there_is_said_so() -> None:
-    server = serve_names({}.get, "127.0.0.1")
+    server = serve_names(list, "127.0.0.1")
     server.close()
     with pytest.raises(NamesUnanswered, match="the resolver 127"):
         asyncio.run(ask_names("127.0.0.1", server.port, "relays.demo.lab."))

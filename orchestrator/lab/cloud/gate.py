@@ -144,7 +144,10 @@ def _describe_call(environ: Environ, signature: Signature | None, body: bytes) -
     if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
         action = parse_qs(body.decode(errors="replace")).get("Action", ["unknown"])[0]
         return Call(service, region, action)
-    return Call(service, region, f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}")
+    method, path = str(environ.get("REQUEST_METHOD")), str(environ.get("PATH_INFO"))
+    if service == "route53" and path.rstrip("/").endswith("/rrset"):
+        return Call(service, region, "ChangeResourceRecordSets" if method == "POST" else "ListResourceRecordSets")
+    return Call(service, region, f"{method} {path}")
 
 
 def _refuse(call: Call, refusal: Refusal, start_response: StartResponse) -> Iterable[bytes]:

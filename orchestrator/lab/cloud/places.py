@@ -14,6 +14,9 @@ LAB_REGIONS = ("eu-central-1", "us-east-1", "ap-southeast-1", "sa-east-1")
 
 ZONES_PER_REGION = 3
 
+HOSTED_ZONE = "Z0" + sha256(b"genesis-fleet lab hosted zone").hexdigest()[:18].upper()
+"""Id of the hosted zone for all names of a lab's fleets."""
+
 # Most regions count a, b, c; the real names matter, because the API refuses any other.
 _ZONE_LETTERS = {"ap-northeast-1": "acd", "ca-central-1": "abd", "us-west-1": "ab", "cn-north-1": "ab"}
 
