@@ -46,6 +46,7 @@ STARTS = "journalctl -q -u cardano-node.service -o short-unix | sed -n 's/^\\([0
 def quicken_rollouts(document: dict[str, Any]) -> None:
     """Change a fleet file so that its rollouts take a minute."""
     document["rollout"].update(QUICK_ROLLOUT)
+    document["publish"]["ttl"] = QUICK_ROLLOUT["drain_time"]
     document["health"]["max_tip_age"] = MAX_TIP_AGE
 
 

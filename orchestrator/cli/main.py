@@ -18,6 +18,7 @@ from rich.console import Console
 from orchestrator import __version__
 from orchestrator.cli.applying import adopt_command, apply_command
 from orchestrator.cli.auditing import audit_command
+from orchestrator.cli.autoscaling import autoscale_group
 from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
@@ -70,6 +71,7 @@ for command in (
     run_for_ever_command,
     rollout_group,
     simulate_command,
+    autoscale_group,
     status_command,
     probe_command,
     names_command,
