@@ -26,12 +26,15 @@ def main() -> int:
     parser.add_argument(
         "--only",
         default="",
-        help="`planning`, `simulation`, `probing`, `upgrade`, `deploys`, or deploys whose names contain this, e.g. `our`",
+        help="`planning`, `simulation`, `probing`, `autoscale`, `upgrade`, `deploys`, or deploys whose names contain this, e.g. `our`",
     )
     parser.add_argument("--fleet", type=Path, default=FLEET)
+    parser.add_argument("--charts", action="store_true", help="draw the autoscaler's frontiers into docs/charts")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args()
-    deploys = () if asked.only in {"planning", "simulation", "probing", "upgrade"} else measure_deploys(asked)
+    deploys = (
+        () if asked.only in {"planning", "simulation", "probing", "autoscale", "upgrade"} else measure_deploys(asked)
+    )
     upgrades: list[Any] = []
     if asked.only in {"", "upgrade"}:
         from benchmarks.upgrading import measure_upgrade
@@ -53,6 +56,11 @@ def main() -> int:
         from benchmarks.probing import measure_probing
 
         probing = measure_probing(asked.rounds, say)
+    autoscaling: list[Any] = []
+    if asked.only in {"", "autoscale"}:
+        from benchmarks.autoscaling import measure_autoscaling
+
+        autoscaling = measure_autoscaling(say, draw=asked.charts)
     document = {
         "machine": describe_machine(),
         "rounds": asked.rounds,
@@ -62,6 +70,7 @@ def main() -> int:
         "simulation": simulation,
         "probing": probing_document(probing),
         "upgrades": upgrades,
+        "autoscaling": autoscaling,
     }
     if asked.json:
         print(json.dumps(document, indent=2))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from benchmarks.autoscaling import autoscaling_lines
 from benchmarks.measuring import Measured
 
 RATIOS = (
@@ -118,6 +119,11 @@ def print_report(document: dict[str, Any]) -> None:
         )
     _print_probing(document["probing"])
     _print_upgrades(document["upgrades"])
+    if document["autoscaling"]:
+        print(
+            "\nautoscaling on recorded demand; ratios to the better rival at equal relay-hours, and to the oracle's hours at 0.7"
+        )
+        print("\n".join(autoscaling_lines(document["autoscaling"])))
 
 
 def _print_upgrades(rows: Sequence[dict[str, Any]]) -> None:

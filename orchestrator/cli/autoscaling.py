@@ -12,30 +12,21 @@ from rich.console import Console
 
 from orchestrator.cli.looking import as_json, data_console, progress
 from orchestrator.cli.tables import Column, fit_table
+from orchestrator.cli.times import DurationText
 from orchestrator.errors import FleetError
 from orchestrator.simulation.demand.policies import POLICIES, PolicyName, make_policy
 from orchestrator.simulation.demand.replay import Course, play_trace
 from orchestrator.simulation.demand.scoring import WARM_UP_MINUTES, Score, score_course
 from orchestrator.simulation.demand.traces import read_trace
-from orchestrator.spec.fields import parse_duration
 
 LEAST_TARGET, MOST_TARGET = 0.1, 1.0
 
 
-class DurationOption(click.ParamType):
-    """A duration as in the fleet file."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Read it."""
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-@click.group("autoscale", short_help="Judge autoscaling on recorded demand.")
+@click.group(
+    "autoscale",
+    short_help="Judge autoscaling on recorded demand.",
+    epilog="Example: genesis-fleet autoscale simulate --trace demand.csv --lead 20m",
+)
 def autoscale_group() -> None:
     """Judge autoscaling."""
 
@@ -53,7 +44,7 @@ def autoscale_group() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV with the columns minute,demand; demand in relay-loads.",
 )
-@click.option("--lead", type=DurationOption(), default="20m", show_default=True, help="From a launch to serving.")
+@click.option("--lead", type=DurationText(), default="20m", show_default=True, help="From a launch to serving.")
 @click.option(
     "--policy",
     "policies",

@@ -17,6 +17,7 @@ from orchestrator.cli.consumers_view import ConsumersView
 from orchestrator.cli.lab_completion import complete_labs, complete_regions
 from orchestrator.cli.looking import data_console
 from orchestrator.cli.tables import fit_table
+from orchestrator.cli.times import DurationText
 from orchestrator.errors import FleetError, LabUnavailable
 from orchestrator.lab import running
 from orchestrator.lab.consumers.consumer import Journey
@@ -29,7 +30,6 @@ from orchestrator.lab.node.clock import make_clock
 from orchestrator.lab.node.config import ConfigRefused, read_config
 from orchestrator.lab.node.version import Version
 from orchestrator.lab.places import NAMES_PORT, relays_name
-from orchestrator.spec.fields import parse_duration
 from orchestrator.spec.load import LoadedFleet, load_fleet
 
 NEWEST = Version(11, 0, 1)
@@ -37,23 +37,6 @@ NEWEST = Version(11, 0, 1)
 
 FASTEST, ALL_TOGETHER = 50.0, 2000.0
 """Blocks a second, of one consumer and of all: a block costs this machine about 0.2 ms, half of it in the relays that also run here."""
-
-
-class DurationText(click.ParamType[timedelta]):
-    """A duration as in the fleet file: 90s, 15m."""
-
-    name = "duration"
-
-    def convert(
-        self, value: str | timedelta, parameter: click.Parameter | None, context: click.Context | None
-    ) -> timedelta:
-        """Read it."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), parameter, context)
 
 
 @click.command(

@@ -19,6 +19,7 @@ from orchestrator import __version__
 from orchestrator.cli.applying import adopt_command, apply_command
 from orchestrator.cli.auditing import audit_command
 from orchestrator.cli.autoscaling import autoscale_group
+from orchestrator.cli.counts import scale_command
 from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
@@ -66,6 +67,7 @@ for command in (
     schema_command,
     render_command,
     upgrade_command,
+    scale_command,
     plan_command,
     apply_command,
     run_for_ever_command,

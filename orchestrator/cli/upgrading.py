@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import suppress
-from difflib import unified_diff
 from pathlib import Path
 
 import click
 
 from orchestrator.adapters.store import read_record
-from orchestrator.cli.applying import ask
+from orchestrator.cli.editing import find_spec, next_steps, offer
 from orchestrator.cli.wiring import store_url
 from orchestrator.errors import FleetError
 from orchestrator.fleet.rollout import RolloutRecord, RolloutState
 from orchestrator.spec.editing import replace_release
-from orchestrator.spec.load import LoadedFleet, load_fleet_text, parse_fleet, read_fleet
+from orchestrator.spec.load import LoadedFleet, load_fleet_text, read_fleet
 from orchestrator.spec.model import FleetSpec
 
 ENDED = (RolloutState.COMPLETE, RolloutState.ROLLED_BACK)
@@ -24,11 +21,8 @@ ENDED = (RolloutState.COMPLETE, RolloutState.ROLLED_BACK)
 
 def complete_releases(context: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
     """Complete the releases that the fleet file knows; silent where it cannot be read."""
-    try:
-        spec = parse_fleet(context.find_root().params.get("fleet") or Path("fleet.yaml"))
-    except FleetError:
-        return []
-    return [version for version in spec.releases if version.startswith(text)]
+    spec = find_spec(context)
+    return [] if spec is None else [version for version in spec.releases if version.startswith(text)]
 
 
 @click.command(
@@ -57,18 +51,9 @@ def upgrade_command(fleet: Path, version: str, dry_run: bool, yes: bool) -> int:
         click.echo(f"{fleet} asks for {version} already", err=True)
         return 0
     edited = edit_release(content, before, version)
-    click.echo(render_difference(content, edited, fleet), nl=False)
-    if dry_run:
-        click.echo("nothing was written", err=True)
-        return 0
-    if not yes:
-        ask(f"Write it to {fleet}?")
-    replace_file(fleet, content, edited)
-    click.echo(f"{fleet} asks for {version} now, and no longer for {before.spec.release}", err=True)
-    click.echo(
-        f"next: `genesis-fleet --fleet {fleet} plan` shows the rollout, `genesis-fleet --fleet {fleet} apply` carries it out",
-        err=True,
-    )
+    if offer(fleet, content, edited, dry_run=dry_run, yes=yes):
+        click.echo(f"{fleet} asks for {version} now, and no longer for {before.spec.release}", err=True)
+        click.echo(next_steps(fleet, "the rollout"), err=True)
     return 0
 
 
@@ -114,33 +99,3 @@ def rollout_warnings(fleet: LoadedFleet, version: str) -> list[str]:
             f"the rollout to {current.version} is not complete ({current.state}): this wish takes its place"
         )
     return warnings
-
-
-def render_difference(before: bytes, after: bytes, path: Path) -> str:
-    """Return the unified difference of two texts of one file."""
-    old, new = (content.decode("utf-8").splitlines(keepends=True) for content in (before, after))
-    lines = unified_diff(old, new, fromfile=str(path), tofile=str(path))
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-
-
-def replace_file(path: Path, before: bytes, after: bytes) -> None:
-    """Replace a file as a whole, with its mode and owner kept, unless somebody else has changed it meanwhile."""
-    place = path.resolve()
-    now = place.stat()
-    handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(after)
-            file.flush()
-            os.fchmod(file.fileno(), now.st_mode & 0o7777)
-            if (now.st_uid, now.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), now.st_uid, now.st_gid)
-            os.fsync(file.fileno())
-        if place.read_bytes() != before:
-            raise FleetError(
-                f"{path} was changed by somebody else meanwhile, so nothing was written", next_step="run this again"
-            )
-        Path(temporary).replace(place)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -19,8 +19,12 @@ FORGET_A_DAY = 0.35
 FORGET_ERRORS = 0.9995
 """What is kept a slot of how well a forecaster did: with five-minute slots, half is forgotten in about five days."""
 
-STEP_OF_QUANTILE = 0.03
+STEP_OF_QUANTILE = 0.05
 """By how much of the usual error a miss moves the quantile."""
+
+STEP_OF_SPREAD = 0.01
+LARGEST_ERROR, LEAST_ERROR = 4.0, 0.01
+"""No single error counts for more than so many usual ones, so that a flash crowd says little about ordinary days."""
 
 SURPRISE = 4.0
 """Deviations beyond so many usual errors are surprises."""
@@ -42,6 +46,10 @@ class _Course:
         before = self.at(slot)
         place = slot % len(self.values)
         self.values[place] = value if before is None else before + FORGET_A_DAY * (value - before)
+
+
+def _make_course(slots: int) -> _Course:
+    return _Course([None for _ in range(slots)])
 
 
 @dataclass(slots=True)
@@ -90,6 +98,14 @@ class _Forecaster:
         """Return what applies to a deviation of this size."""
         return self.surprises if deviation > SURPRISE * self.spread * max(level, LEAST_LEVEL) else self.usual
 
+    def remember(self, slot: int, value: float) -> None:
+        """Let the usual course learn of a slot; of a surprise no more than the largest of what is none, for it is not usual."""
+        if self.course is None:
+            return
+        usual = self.course.at(slot)
+        most = value if usual is None else usual + SURPRISE * self.spread * max(usual, LEAST_LEVEL)
+        self.course.learn(slot, min(value, most))
+
     def judge(self, forecast: float, value: float, tau: float) -> None:
         """Learn from how a forecast came out."""
         level = max(forecast, LEAST_LEVEL)
@@ -97,8 +113,8 @@ class _Forecaster:
         missed = error - self.quantile
         self.loss = FORGET_ERRORS * self.loss + (tau * missed if missed > 0 else (tau - 1) * missed) + abs(error) * 0.05
         self.weight = FORGET_ERRORS * self.weight + 1
-        self.spread += 0.02 * (abs(error) - self.spread)
-        self.quantile += STEP_OF_QUANTILE * self.spread * (tau if missed > 0 else tau - 1) * 4
+        self.spread += STEP_OF_SPREAD * (min(abs(error), LARGEST_ERROR * self.spread + LEAST_ERROR) - self.spread)
+        self.quantile += STEP_OF_QUANTILE * self.spread * (tau if missed > 0 else tau - 1)
 
     @property
     def usual_loss(self) -> float:
@@ -134,7 +150,7 @@ class Model:
 
     def __post_init__(self) -> None:
         slots = max(round(DAY_MINUTES / self.slot_minutes), 1)
-        self._courses = {"day": _Course([None] * slots), "week": _Course([None] * slots * DAYS_OF_A_WEEK)}
+        self._courses = {"day": _make_course(slots), "week": _make_course(slots * DAYS_OF_A_WEEK)}
         self._forecasters = {"now": _Forecaster(None), **{name: _Forecaster(c) for name, c in self._courses.items()}}
         self._told = {name: [] for name in self._forecasters}
 
@@ -142,8 +158,8 @@ class Model:
         """Take up the next slot. The usual course learns of it with the one after: until then it is what deviates from the course."""
         index = len(self.history)
         if index:
-            for course in self._courses.values():
-                course.learn(self._first + index - 1, self.history[-1])
+            for forecaster in self._forecasters.values():
+                forecaster.remember(self._first + index - 1, self.history[-1])
         slot, before = self._first + index, index - self.ahead
         for name, forecaster in self._forecasters.items():
             told = self._told[name][before] if before >= 0 else None

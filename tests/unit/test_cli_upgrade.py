@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.adapters.store import open_store
+from orchestrator.cli.editing import replace_file
 from orchestrator.cli.main import PROGRAM, cli
-from orchestrator.cli.upgrading import replace_file
 from orchestrator.errors import FleetError
 from orchestrator.fleet.rollout import NO_ROLLOUT, Failure, RolloutRecord, RolloutState
 from orchestrator.spec.editing import replace_release
@@ -100,7 +100,7 @@ def split_top(text: str) -> list[str]:
 
 
 def test_a_release_deeper_down_is_another_one() -> None:
-    with pytest.raises(ValueError, match="no release at the top"):
+    with pytest.raises(ValueError, match="there is no release in this file"):
         replace_release(b"a: {release: 1}\nb: [release, 10.5.1]\n", "10.6.2")
 
 

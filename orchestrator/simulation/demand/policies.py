@@ -17,10 +17,10 @@ PolicyName = Literal["ours", "hpa", "target-tracking", "oracle"]
 POLICIES: tuple[PolicyName, ...] = ("ours", "hpa", "target-tracking", "oracle")
 
 # Which share of times demand may exceed the forecast, and how long a relay is kept: tuned on the traces that benchmarks name for it.
-TAU = 0.92
-KEEP_LEADS = 5.0
-LEAST_KEEP_MINUTES = 120
-CALM_MINUTES = 30
+TAU = 0.82
+KEEP_LEADS = 8.0
+LEAST_KEEP_MINUTES = 300
+CALM_MINUTES = 45
 
 
 class Ours:

@@ -90,7 +90,7 @@ def test_a_plot_is_an_svg_that_runs_nothing(run: Run, trace: Path, tmp_path: Pat
     picture = tmp_path / "out.svg"
     assert run("autoscale", "simulate", "--trace", trace, "--plot", picture).code == 0
     text = picture.read_text()
-    assert text.startswith("<svg")
+    assert "<svg" in text
     assert "needed" in text
     assert "<script" not in text
 
