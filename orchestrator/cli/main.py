@@ -24,6 +24,7 @@ from orchestrator.cli.lab import lab_group
 from orchestrator.cli.looking import inventory_command, plan_command, render_command, status_command
 from orchestrator.cli.probing import probe_command
 from orchestrator.cli.published import names_command
+from orchestrator.cli.relay_orders import drain_command, undrain_command
 from orchestrator.cli.rollouts import rollout_group
 from orchestrator.cli.running import run_command as run_for_ever_command
 from orchestrator.cli.simulating import simulate_command
@@ -72,6 +73,8 @@ for command in (
     apply_command,
     run_for_ever_command,
     rollout_group,
+    drain_command,
+    undrain_command,
     simulate_command,
     autoscale_group,
     status_command,

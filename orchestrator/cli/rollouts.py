@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from orchestrator.adapters.clock import WallClock
+from orchestrator.adapters.store import Store
 from orchestrator.cli.applying import ask
 from orchestrator.cli.looking import (
     WATCH_SECONDS,
@@ -248,8 +249,7 @@ def retry_command(fleet: Path, relay: str, reason: str) -> int:
 
 def order(fleet: Path, verb: Verb, reason: str, relay: str = "", question: str | None = None) -> int:
     """Keep an order in the store, and say what follows from it and when."""
-    if not reason.strip():
-        raise click.BadParameter("say why, in a few words", param_hint="--reason")
+    require_reason(reason)
     spec, store = open_store_alone(fleet)
     record = store.load()
     if (needless := why_needless(record, verb)) is not None:
@@ -258,10 +258,21 @@ def order(fleet: Path, verb: Verb, reason: str, relay: str = "", question: str |
     require_sensible(record, verb, relay, [wanted.name for wanted in wanted_relays(spec)])
     if question is not None:
         ask(question)
+    keep_order(store, verb, reason, relay, (PROMISES[verb], tell_after(record, verb)))
+    return 0
+
+
+def require_reason(reason: str) -> None:
+    """Raise a usage error for a reason that says nothing."""
+    if not reason.strip():
+        raise click.BadParameter("say why, in a few words", param_hint="--reason")
+
+
+def keep_order(store: Store, verb: Verb, reason: str, relay: str, tells: Sequence[str | None]) -> None:
+    """Append an order, and tell what follows from it, and when it is taken up."""
     clock = WallClock()
     kept = store.add_order(verb, getpass.getuser(), reason.strip(), clock.now(), relay)
     click.echo(f"order {kept.number}, by {kept.user}: {verb.value}{f' {relay}' if relay else ''}", err=True)
-    for line in (PROMISES[verb], tell_after(record, verb), tell_when(store.find_lease(clock.now()))):
+    for line in (*tells, tell_when(store.find_lease(clock.now()))):
         if line is not None:
             click.echo(f"  {line}", err=True)
-    return 0

@@ -27,13 +27,16 @@ class RolloutState(StrEnum):
 
 
 class Verb(StrEnum):
-    """What an operator may ask of a rollout."""
+    """What an operator may ask of a rollout, or of one relay."""
 
     PAUSE = "pause"
     RESUME = "resume"
     HALT = "halt"
     ROLLBACK = "rollback"
     RETRY = "retry"
+    DRAIN = "drain"
+    """Take a relay out of the names until further notice."""
+    UNDRAIN = "undrain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Order:
     reason: str
     at: datetime
     relay: str = ""
-    """For `retry` alone."""
+    """For `retry`, `drain` and `undrain`."""
 
 
 @dataclass(frozen=True, slots=True)

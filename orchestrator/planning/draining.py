@@ -7,13 +7,44 @@ from datetime import datetime
 
 from orchestrator.fleet.address import plain_address
 from orchestrator.fleet.observation import HostFacts, HostView, Verdict
+from orchestrator.fleet.rollout import Order, Verb
+from orchestrator.planning.budget import Budget
 from orchestrator.planning.look import Look
-from orchestrator.planning.plan import DISTURBING, NAMES, PUBLISH, Action, Deploy, Hold, Stop
+from orchestrator.planning.plan import DISTURBING, NAMES, PUBLISH, Action, Deploy, Health, Hold, RelayView, Stop
 from orchestrator.planning.publishing import list_found_lately
 from orchestrator.planning.retries import why_not_retry
 
 DRAIN = "drain"
 """What a hold is called that keeps a relay out of the names until it may be stopped."""
+
+
+def list_asked(look: Look) -> Mapping[str, Order]:
+    """Return the relays that operators want drained until further notice, with their order."""
+    return find_asked(look.record.orders)
+
+
+def find_asked(orders: Sequence[Order]) -> Mapping[str, Order]:
+    """Return the relays that these orders want drained; of several about one relay the last counts."""
+    asked: dict[str, Order] = {}
+    for order in orders:
+        if order.verb is Verb.DRAIN:
+            asked[order.relay] = order
+        elif order.verb is Verb.UNDRAIN:
+            asked.pop(order.relay, None)
+    return asked
+
+
+def keep_drained(view: RelayView, order: Order, look: Look, budget: Budget) -> Hold | None:
+    """Return the hold of a relay that is to stay drained; None while it does not serve anyway, and so is in no names."""
+    name, what = view.name, f"drained by {order.user}: {order.reason}"
+    begun = name in look.record.rollout.draining
+    if view.health is not Health.HEALTHY and not begun:
+        return None
+    if not begun and (full := budget.why_not_disturb(name, view.region)) is not None:
+        return Hold(name, "stop", f"{what}; {full}")
+    facts = look.seen.hosts.get(view.instance.instance_id) if view.instance is not None else None
+    waits = wait_for_drain(name, what, facts, look) if isinstance(facts, HostFacts) else None
+    return waits or Hold(name, DRAIN, f"{what}; `genesis-fleet undrain {name}` lets it back")
 
 
 def wait_for_drain(relay: str, what: str, facts: HostFacts, look: Look, named_by: Collection[str] = ()) -> Hold | None:
@@ -73,12 +104,13 @@ def list_draining(steps: Sequence[Action | Hold], look: Look) -> Mapping[str, da
     before = look.record.rollout.draining
     if not before:
         return {name: find_out_since(name, look) or look.now for name in sorted(_name_draining(steps, before))}
+    asked = list_asked(look).keys()
     hosts, instances = look.seen.hosts, look.seen.cloud.instances
     busy = {name for name, work in look.seen.in_flight.items() if work.disturbs}
     busy |= {i.relay for i in instances if _is_disturbed(hosts.get(i.instance_id))}
     there = {relay.name for relay in look.wanted.relays} | {i.relay for i in instances}
     silent = there - _name_answering(look)
-    names = {*_name_draining(steps, before), *(before.keys() & (busy | silent))}
+    names = {*_name_draining(steps, before), *(before.keys() & (busy | silent | asked))}
     return {name: find_out_since(name, look) or look.now for name in sorted(names)}
 
 

@@ -24,7 +24,7 @@ TRUSTED = (Stand.AGREES, Stand.LAGS)
 
 def pick_published(views: Sequence[RelayView], judged: Judgement, look: Look, *, frozen: bool) -> frozenset[str]:
     """Return the names to publish. `frozen`: nobody comes or goes without proof."""
-    before = list_findable(look)
+    before = _list_published_before(look)
     wanted = [view for view in views if not view.retiring]
     there = [view for view in wanted if view.region not in look.by.dark_regions]
     stands = {name: verdict.stand for name, verdict in judged.verdicts.items()}
@@ -43,6 +43,19 @@ def pick_published(views: Sequence[RelayView], judged: Judgement, look: Look, *,
     lacking = count_floor(len(wanted), look.spec) - len(serving)
     best_first = sorted(doubtful, key=lambda view: (_doubt(view, stands.get(view.name), look), view.name))
     return serving | frozenset(view.name for view in best_first[: max(lacking, 0)])
+
+
+def _list_published_before(look: Look) -> frozenset[str]:
+    """Return who is published until now, by the record and by the zone.
+
+    The zone alone still has whom the last look has just taken out, the record alone has whom nobody got round to put in. Where there
+    is no record of anybody, the zone is believed; where the zone cannot be read, the record.
+    """
+    evidence, zone = look.record.evidence, look.seen.zone
+    if zone is None or zone.silent:
+        return evidence.published
+    knows = bool(evidence.published or evidence.withdrawn or evidence.named)
+    return evidence.published & zone.relays if knows else zone.relays
 
 
 def list_findable(look: Look) -> frozenset[str]:

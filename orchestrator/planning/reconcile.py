@@ -14,7 +14,7 @@ from orchestrator.fleet.observation import HostFacts, InstanceState, Observation
 from orchestrator.planning.assembling import assemble_plan, hold_all
 from orchestrator.planning.assess import Slot, assess_relay, list_slots
 from orchestrator.planning.budget import Budget, count_budget
-from orchestrator.planning.draining import DRAIN, list_draining
+from orchestrator.planning.draining import DRAIN, keep_drained, list_asked, list_draining
 from orchestrator.planning.launching import plan_launch
 from orchestrator.planning.look import Look
 from orchestrator.planning.mesh import list_naming, plan_mesh, relay_addresses, render_mesh
@@ -63,7 +63,7 @@ def plan_fleet(look: Look) -> Plan:
         _count_budget(views, course, look), halted=judged.halted, gates=course.barred, exempt=course.going_back
     )
     budget = replace(budget, unstaged=_list_unstaged(slots, wish, course, look))
-    out_before = len(budget.out)
+    out_before, asked = len(budget.out), list_asked(look)
     steps: list[Action | Hold] = []
     planned: Counter[str] = Counter()
     for slot in _most_out_first(slots, views, course, look):
@@ -73,6 +73,8 @@ def plan_fleet(look: Look) -> Plan:
         view, step = _plan_slot(slot, views[name], goal, look, budget, planned)
         step = step or _wait_for_reload(view, rendered[name], reachable, look) or wait_for_rollout(course, view, look)
         step = _tell_if_recovers(step, name, course, judged, look)
+        if name in asked and (step is None or (isinstance(step, Hold) and step.wanted == UPDATE)):
+            step = keep_drained(view, asked[name], look, budget) or step
         views[name] = view
         if _takes_out(step):
             budget = budget.take(name, view.region)

@@ -14,6 +14,7 @@ from orchestrator.execution.cycle import Ending
 from orchestrator.fleet.names import Routing
 from orchestrator.fleet.record import Pin
 from orchestrator.fleet.rollout import RolloutState, Verb
+from orchestrator.planning.draining import find_asked
 from orchestrator.rendering.values import Templates
 from orchestrator.simulation.between_looks import Frozen, Interrupted
 from orchestrator.simulation.controllers import Controller, MortalStore
@@ -177,6 +178,8 @@ class _Play(Stage):
         world.chain.stalled_at.clear()
         world.made_by_release.clear()
         self._store.save_pin(None)
+        for relay in find_asked(self._store.load().orders):
+            self._say(Verb.UNDRAIN, relay)
         if self._file.release not in GOOD_RELEASES:
             self._file = replace(self._file, release="10.6.1")
         self._file = replace(self._file, look_every=LAST_LOOK_EVERY)  # nobody is in a hurry any more

@@ -76,7 +76,7 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """What an operator asks of the rollout."""
+    """What an operator asks of the rollout, or of a relay."""
 
     verb: Verb
     relay: str = ""
@@ -140,7 +140,12 @@ ON_RELAYS = (
 
 LIES = (Verdict.OK, Verdict.OK, Verdict.NOT_ASKED, Verdict.REFUSED, Verdict.CONNECT_TIMEOUT, Verdict.HANDSHAKE_TIMEOUT)
 
-VERBS = (Verb.PAUSE, Verb.HALT, Verb.ROLLBACK, Verb.RETRY, Verb.RESUME, Verb.RESUME, Verb.RESUME)
+VERBS = (
+    Verb.PAUSE, Verb.HALT, Verb.ROLLBACK, Verb.RETRY, Verb.RESUME, Verb.RESUME, Verb.RESUME, Verb.DRAIN, Verb.UNDRAIN,
+    Verb.UNDRAIN,
+)  # fmt: skip
+
+OF_A_RELAY = (Verb.RETRY, Verb.DRAIN, Verb.UNDRAIN)
 
 ON_PARTNERS = ("hanging", "fork", "stall")
 
@@ -192,7 +197,7 @@ def _draw(random: Random, file: FleetFile, calm: int) -> Step:
             return Act(random.choice(("confirm", "confirm", "pin", "unpin", "apply anew")))
         case "say":
             verb = random.choice(VERBS)
-            return Say(verb, random.choice(relays_of(file)) if verb is Verb.RETRY else "")
+            return Say(verb, random.choice(relays_of(file)) if verb in OF_A_RELAY else "")
         case _:
             return Pass(random.choice((20, 60, 60, 300, 900)))
 
