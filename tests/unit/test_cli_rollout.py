@@ -14,6 +14,7 @@ from rich.console import Console
 
 from orchestrator.adapters.store import Store, open_store
 from orchestrator.cli.main import PROGRAM, cli
+from orchestrator.cli.rollout_orders import PROMISES
 from orchestrator.cli.rollout_past import history_json, history_table, merge_history
 from orchestrator.fleet.record import Attempt
 from orchestrator.fleet.rollout import NO_ROLLOUT, RolloutEvent, RolloutState, Verb
@@ -49,7 +50,7 @@ def begin(store: Store, state: RolloutState = RolloutState.RUNNING, **changes: o
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.RETRY])
+@pytest.mark.parametrize("verb", [verb for verb in PROMISES if verb is not Verb.RETRY])
 def test_an_order_is_kept_with_who_and_why(run: Run, fleet: Path, store: Store, verb: Verb) -> None:
     begin(store, RolloutState.PAUSED if verb is Verb.RESUME else RolloutState.RUNNING)
     yes = ["--yes"] if verb in (Verb.HALT, Verb.ROLLBACK) else []
@@ -90,7 +91,7 @@ def test_what_is_hard_to_undo_is_asked_about(
     assert store.load().orders == ()
 
 
-@pytest.mark.parametrize("verb", [verb.value for verb in Verb])
+@pytest.mark.parametrize("verb", [verb.value for verb in PROMISES])
 def test_an_order_without_a_reason_is_wrong_usage(run: Run, fleet: Path, store: Store, verb: str) -> None:
     begin(store)
     relay = [RELAY] if verb == "retry" else []
@@ -100,7 +101,7 @@ def test_an_order_without_a_reason_is_wrong_usage(run: Run, fleet: Path, store: 
     assert store.load().orders == ()
 
 
-@pytest.mark.parametrize("verb", [verb.value for verb in Verb])
+@pytest.mark.parametrize("verb", [verb.value for verb in PROMISES])
 def test_without_a_rollout_there_is_nothing_to_order(run: Run, fleet: Path, store: Store, verb: str) -> None:
     relay = [RELAY] if verb == "retry" else []
     ended = run("--fleet", fleet, "rollout", verb, *relay, *WHY)
